@@ -1,0 +1,138 @@
+"""Run protoc and the plugins over a folder of .proto files, in the current environment.
+
+The way: compile to one image, drop buf.validate from it, then run each generator on the image.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+from google.protobuf.compiler import plugin_pb2
+
+from comby.codegen import protos
+from comby.codegen.refusal import Refused
+
+VALIDATE = "buf/validate/validate.proto"
+MYPY_PLUGINS = ("main", "grpc")  # the entry functions of mypy_protobuf.main: messages, stubs
+
+
+class ProtocFailed(Exception):
+    """protoc or one of its plugins refused the files; the text is what it said."""
+
+
+def generate(roots: Iterable[Path], out: Path, *, files: Iterable[str] | None = None) -> list[str]:
+    """Write messages, stubs, types and clients of every .proto file below `roots` into `out`.
+
+    `files` narrows what is written to these names, relative to their root. Returns the names of the .proto files.
+    Nothing is written unless every file passes. Raises `ProtocFailed` where protoc fails and `Refused` where a
+    contract breaks a rule of comby.
+    """
+    roots = list(roots)
+    names = sorted(files) if files is not None else find(roots)
+    with tempfile.TemporaryDirectory() as temporary:
+        own = Path(temporary, "protos")
+        protos.export(own)
+        image = Path(temporary, "image.binpb")
+        includes = [f"-I{root}" for root in roots] + [f"-I{own}"]
+        _protoc(*includes, "--include_imports", "--include_source_info", f"--descriptor_set_out={image}", *names)
+        without_validate(image)
+        result = Path(temporary, "out")
+        result.mkdir()
+        _run_plugins(image, names, result)
+        _protoc(f"--descriptor_set_in={image}", f"--python_out={result}", f"--grpc_python_out={result}", *names)
+        _drop_empty_stubs(image, names, result)
+        _copy(result, out)
+    for folder in {out / Path(name).parent for name in names}:
+        # A namespace above, a package below: only the innermost folder has an __init__ and the typing marker.
+        (folder / "__init__.py").touch()
+        (folder / "py.typed").touch()
+    return names
+
+
+def find(roots: Iterable[Path]) -> list[str]:
+    """Return the names of the .proto files below `roots`, each relative to its root, sorted."""
+    return sorted(path.relative_to(root).as_posix() for root in roots for path in root.rglob("*.proto"))
+
+
+def without_validate(image: Path) -> None:
+    """Drop the import of buf.validate from an image.
+
+    Its rules stay in the options as unknown fields, where protovalidate finds them. Two generated copies of
+    validate.proto in one process are a TypeError, so none is shipped.
+    """
+    files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    kept = [file for file in files.file if file.name != VALIDATE]
+    for file in kept:
+        _drop_dependency(file, VALIDATE)
+    image.write_bytes(descriptor_pb2.FileDescriptorSet(file=kept).SerializeToString())
+
+
+def _drop_dependency(file: descriptor_pb2.FileDescriptorProto, name: str) -> None:
+    if name not in file.dependency:
+        return
+    index = list(file.dependency).index(name)
+    public = [i - (i > index) for i in file.public_dependency if i != index]
+    names = [dependency for dependency in file.dependency if dependency != name]
+    del file.dependency[:], file.public_dependency[:]
+    file.dependency.extend(names)
+    file.public_dependency.extend(public)
+
+
+def _run_plugins(image: Path, names: list[str], out: Path) -> None:
+    from comby.codegen import plugin
+
+    files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    request = plugin_pb2.CodeGeneratorRequest(file_to_generate=names, proto_file=files.file)
+    response = plugin.respond(request)
+    if response.error:
+        raise Refused(response.error)
+    _write(response, out)
+    request.parameter = "quiet"
+    for function in MYPY_PLUGINS:
+        _write(_mypy_plugin(function, request), out)
+
+
+def _mypy_plugin(function: str, request: plugin_pb2.CodeGeneratorRequest) -> plugin_pb2.CodeGeneratorResponse:
+    """Run a plugin of mypy-protobuf in a process of its own: it reads stdin and ends with a status."""
+    code = f"from mypy_protobuf.main import {function}; {function}()"
+    done = subprocess.run([sys.executable, "-c", code], input=request.SerializeToString(), capture_output=True)
+    if done.returncode:
+        raise ProtocFailed(done.stderr.decode(errors="replace").strip())
+    return plugin_pb2.CodeGeneratorResponse.FromString(done.stdout)
+
+
+def _write(response: plugin_pb2.CodeGeneratorResponse, out: Path) -> None:
+    for file in response.file:
+        path = out / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.content, encoding="utf-8")
+
+
+def _drop_empty_stubs(image: Path, names: Iterable[str], out: Path) -> None:
+    """Remove the *_pb2_grpc files of .proto files without a service: they hold nothing."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    silent = {file.name for file in files.file if not file.service}
+    for name in silent.intersection(names):
+        for suffix in ("_pb2_grpc.py", "_pb2_grpc.pyi"):
+            (out / name.removesuffix(".proto")).with_name(Path(name).stem + suffix).unlink(missing_ok=True)
+
+
+def _copy(source: Path, out: Path) -> None:
+    for path in _files(source):
+        target = out / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _protoc(*arguments: str) -> None:
+    command = [sys.executable, "-m", "grpc_tools.protoc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ProtocFailed(done.stderr.strip())

@@ -1,0 +1,1 @@
+"""A user's project: orders, stock, and the process between them."""
