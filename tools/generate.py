@@ -15,7 +15,16 @@ from comby.codegen import protoc
 ROOT = Path(__file__).resolve().parent.parent
 PROTO_ROOTS = (ROOT / "protos", ROOT / "third_party")
 SHOP = Path("examples", "shop")
-GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi", "*_types.py", "*_client.py", "__init__.py", "py.typed")
+GENERATED = (
+    "*_pb2.py",
+    "*_pb2.pyi",
+    "*_pb2_grpc.py",
+    "*_pb2_grpc.pyi",
+    "*_types.py",
+    "*_client.py",
+    "__init__.py",
+    "py.typed",
+)
 
 
 def generate(out: Path) -> None:
@@ -39,14 +48,18 @@ def generated(root: Path) -> set[Path]:
 def differences(fresh: Path) -> list[str]:
     """Return a line for each generated file that is missing, too many or different in the repository."""
     want, have = generated(fresh), generated(ROOT)
-    lines = [f"missing: {path}" for path in sorted(want - have)] + [f"left over: {path}" for path in sorted(have - want)]
+    lines = [f"missing: {path}" for path in sorted(want - have)] + [
+        f"left over: {path}" for path in sorted(have - want)
+    ]
     common = sorted(want & have)
     return lines + [f"differs: {path}" for path in common if not filecmp.cmp(fresh / path, ROOT / path, shallow=False)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the checked-in code is not what would be generated")
+    parser.add_argument(
+        "--check", action="store_true", help="fail when the checked-in code is not what would be generated"
+    )
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary)

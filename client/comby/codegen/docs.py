@@ -6,7 +6,7 @@ from comby.codegen.model import ProtoFile
 def docstring(text: str) -> str:
     """Return the text so that it may stand between triple double quotes."""
     text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return f"{text[:-1]}\\\"" if text.endswith('"') and not text.endswith('\\"') else text
+    return f'{text[:-1]}\\"' if text.endswith('"') and not text.endswith('\\"') else text
 
 
 def indented(text: str, columns: int) -> str:

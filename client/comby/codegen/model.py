@@ -1,6 +1,6 @@
 """What the generator knows of a set of .proto files: the files, their domains and the kinds of their messages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,7 +105,7 @@ class Contract:
         return None
 
 
-def _messages(messages: Sequence[Descriptor]) -> Iterator[Descriptor]:
+def _messages(messages: Iterable[Descriptor]) -> Iterator[Descriptor]:
     for message in messages:
         yield message
         yield from _messages(message.nested_types)

@@ -86,10 +86,8 @@ class OptionReader:
             return None  # no file at hand imports comby's options
         class_ = message_factory.GetMessageClass(self._pool.FindMessageTypeByName(f"google.protobuf.{options}"))
         parsed = class_.FromString(descriptor.GetOptions().SerializeToString())
-        if not parsed.HasExtension(extension):
-            return None
-        value: object = parsed.Extensions[extension]
-        return value
+        # An extension that was found at run time has no static type, so it is looked for among the fields that are set.
+        return next((value for field, value in parsed.ListFields() if field is extension), None)
 
 
 def _text(option: object, field: str) -> str:

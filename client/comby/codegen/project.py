@@ -37,5 +37,7 @@ def _copy(source: Traversable, target: Path, names: dict[str, str]) -> None:
         if entry.is_dir():
             _copy(entry, path, names)
         elif entry.name.endswith(SUFFIX):
-            template = jinja2.Template(entry.read_text("utf-8"), keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+            template = jinja2.Template(
+                entry.read_text("utf-8"), keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+            )
             path.write_text(template.render(names), encoding="utf-8")

@@ -8,7 +8,18 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 # What a generated method's parameters are called beside the message's fields.
 RESERVED = frozenset(
-    "self message wait wait_timeout request_id expected_version not_before consistency tenant_id timeout".split()
+    {
+        "self",
+        "message",
+        "wait",
+        "wait_timeout",
+        "request_id",
+        "expected_version",
+        "not_before",
+        "consistency",
+        "tenant_id",
+        "timeout",
+    }
 )
 
 _SCALARS = {

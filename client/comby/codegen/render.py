@@ -135,12 +135,16 @@ def _method(file: ProtoFile, method: MethodDescriptor, contract: Contract, impor
     message = method.input_type
     parameters = [parameter(field, imports) for field in message.fields]
     declaring = next(other for other in contract.files if other.descriptor.name == message.file.name)
-    field_docs = [(p.name, docs.without_subject(declaring.source.doc(p.field.full_name), p.field.name)) for p in parameters]
+    field_docs = [
+        (p.name, docs.without_subject(declaring.source.doc(p.field.full_name), p.field.name)) for p in parameters
+    ]
     assert method.containing_service is not None
     return Method(
         name=safe(snake(method.name)),
         path=f"/{method.containing_service.full_name}/{method.name}",
-        doc=docs.of_method(file, method.full_name, [("message", "the ready message, instead of its fields."), *field_docs]),
+        doc=docs.of_method(
+            file, method.full_name, [("message", "the ready message, instead of its fields."), *field_docs]
+        ),
         command=isinstance(contract.rpc_kind(message), CommandKind),
         stream=method.server_streaming,
         message=imports.type(message),

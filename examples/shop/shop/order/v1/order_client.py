@@ -38,6 +38,7 @@ class OrderClient:
     @overload
     async def place_order(
         self,
+        /,
         *,
         order_id: str = "",
         customer_email: str = "",
@@ -109,6 +110,7 @@ class OrderClient:
     @overload
     async def add_line(
         self,
+        /,
         *,
         order_id: str = "",
         line: order_pb2.OrderLine | None = None,
@@ -176,6 +178,7 @@ class OrderClient:
     @overload
     async def pay_order(
         self,
+        /,
         *,
         order_id: str = "",
         amount_cents: int = 0,
@@ -243,6 +246,7 @@ class OrderClient:
     @overload
     async def ship_order(
         self,
+        /,
         *,
         order_id: str = "",
         tracking_code: str = "",
@@ -310,6 +314,7 @@ class OrderClient:
     @overload
     async def cancel_order(
         self,
+        /,
         *,
         order_id: str = "",
         reason: str = "",
@@ -373,6 +378,7 @@ class OrderClient:
     @overload
     async def get_order(
         self,
+        /,
         *,
         order_id: str = "",
         consistency: str | None = None,
@@ -421,6 +427,7 @@ class OrderClient:
     @overload
     async def list_orders(
         self,
+        /,
         *,
         customer_email: str = "",
         status: order_pb2.OrderStatus.ValueType = order_pb2.ORDER_STATUS_UNSPECIFIED,
@@ -481,6 +488,7 @@ class OrderClient:
     @overload
     def watch_order(
         self,
+        /,
         *,
         order_id: str = "",
         consistency: str | None = None,

@@ -37,6 +37,7 @@ class StockClient:
     @overload
     async def add_stock(
         self,
+        /,
         *,
         stock_id: str = "",
         sku: str = "",
@@ -108,6 +109,7 @@ class StockClient:
     @overload
     async def reserve_stock(
         self,
+        /,
         *,
         stock_id: str = "",
         order_id: str = "",
@@ -179,6 +181,7 @@ class StockClient:
     @overload
     async def release_stock(
         self,
+        /,
         *,
         stock_id: str = "",
         order_id: str = "",
@@ -242,6 +245,7 @@ class StockClient:
     @overload
     async def get_stock(
         self,
+        /,
         *,
         stock_id: str = "",
         consistency: str | None = None,
