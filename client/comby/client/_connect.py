@@ -1,6 +1,6 @@
 """Open a connection to a facade."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +57,14 @@ async def connect(
     timeout: float = 30.0,
     retry: RetryPolicy | None = None,
     channel: grpc.aio.Channel | None = None,
-) -> AsyncIterator[Comby]:
+) -> AsyncGenerator[Comby, None]:
     """Connect to a facade at `target`, such as "localhost:50051", and close the connection at the end.
 
     Waits up to `ready_timeout` seconds for the server and then raises `Unavailable`; None does not wait. `timeout`
     is how long a unary call takes at most unless it says otherwise. `tenant_id` is for every call that names none.
     A ready `channel` is used as it is, instead of a new one, and is left open; `tls` is its own business then.
     """
-    made = channel if channel is not None else _channel(target, tls)
+    made = channel if channel is not None else open_channel(target, tls)
     ambient = Ambient(token=token, tenant_id=tenant_id)
     try:
         if ready_timeout is not None:
@@ -75,7 +75,8 @@ async def connect(
             await made.close()
 
 
-def _channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
+def open_channel(target: str, tls: Tls | None) -> grpc.aio.Channel:
+    """Return a channel with the limits and the keepalive of the SDK; not connected yet."""
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -68,7 +68,7 @@ class ErrorDetails:
     message: str
     reason: str = ""
     domain: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: tuple[Violation, ...] = ()
     request_id: str = ""
     receipt: "Receipt | None" = None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
 from comby.client import _errors as errors
 from comby.client import _stage

@@ -185,6 +185,8 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
                 self._move(response.goodbye.resume_after)
                 reason = f"the server said goodbye: {response.goodbye.reason}"
                 raise _status.local(grpc.StatusCode.UNAVAILABLE, reason)
+            case None:
+                pass  # a message of a newer server
 
     def _move(self, position: int) -> None:
         """Move over what was filtered out; every event before it is handled, for the stream is read in order."""

@@ -13,7 +13,7 @@ def export(folder: Path) -> list[Path]:
 
 
 def _copy(source: Traversable, target: Path) -> list[Path]:
-    written = []
+    written: list[Path] = []
     for entry in source.iterdir():
         if entry.is_dir():
             written += _copy(entry, target / entry.name)

@@ -21,7 +21,6 @@ _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _templates.filters["docstring"] = docs.docstring
-_templates.filters["indented"] = docs.indented
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
