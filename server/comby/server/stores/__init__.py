@@ -1,0 +1,1 @@
+"""Adapters of the stores, one room for each technology."""

@@ -1,0 +1,74 @@
+"""Stored commands in SQLite."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import apsw
+
+from comby.server.domain.identity import CommandKey
+from comby.server.ports.command_store import (
+    CommandFilter,
+    CommandStatus,
+    CommandStore,
+    StoredCommand,
+)
+from comby.server.stores.sqlite.packed import unpack_commands
+from comby.server.stores.sqlite.session import Session
+from comby.server.stores.sqlite.writer import Writer
+
+NO_BOUND = 2**63 - 1
+
+
+class SqliteCommandStore(CommandStore):
+    """Reads commands by key, by place in the queue, and for operators."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, key: CommandKey) -> StoredCommand | None:
+        return (await self.get_many([key])).get(key)
+
+    async def get_many(self, keys: Sequence[CommandKey]) -> Mapping[CommandKey, StoredCommand]:
+        wanted = {(key.tenant_id, key.request_id) for key in keys}
+        return {command.key: command for command in await self._page("get_commands", keys=json.dumps(sorted(wanted)))}
+
+    async def list(self, filter: CommandFilter, *, limit: int) -> Sequence[StoredCommand]:
+        return await self._page(
+            "list_commands_of_aggregate" if filter.aggregate_id else "list_commands",
+            tenant_id=filter.tenant_id,
+            statuses=json.dumps(sorted(filter.statuses or CommandStatus)),
+            type=filter.type,
+            aggregate_id=filter.aggregate_id,
+            before_seq=NO_BOUND if filter.before_seq is None else filter.before_seq,
+            limit=limit,
+        )
+
+    async def open(self, *, after_seq: int, due: int, limit: int) -> Sequence[StoredCommand]:
+        return await self._page("open_commands", after_seq=after_seq, due=due, limit=limit)
+
+    async def next_due(self, *, after: int) -> int | None:
+        row = await self._session.row("next_due", {"after": after})
+        return row[0] if row else None
+
+    async def count_open(self) -> Mapping[str, int]:
+        row = await self._session.row("count_open", {})
+        counts: dict[str, int] = json.loads(row[0]) if row else {}
+        return counts
+
+    async def forget(self, *, finished_before: int, limit: int) -> int:
+        sql = self._session.sql["forget_commands"]
+        bindings = {"finished_before": finished_before, "limit": limit}
+
+        def count(writer: Writer) -> int:
+            return writer.change(lambda connection: _changed(connection, sql, bindings))
+
+        return await self._session.write(count)
+
+    async def _page(self, name: str, **bindings: str | int) -> Sequence[StoredCommand]:
+        row = await self._session.row(name, bindings)
+        return unpack_commands(*row) if row else []
+
+
+def _changed(connection: apsw.Connection, sql: str, bindings: dict[str, int]) -> int:
+    connection.execute(sql, bindings)
+    return connection.changes()

@@ -1,0 +1,57 @@
+"""Connections: how they are configured, for durability first."""
+
+from pathlib import Path
+
+import apsw
+
+from comby.server.ports.errors import StoreIncompatible
+from comby.server.stores.sqlite.statements import folder
+
+BUSY_MILLISECONDS = 5_000  # only a backup, or an operator's shell, can be in the way
+CACHE_KIBIBYTES = 64 * 1024
+READER_CACHE_KIBIBYTES = 16 * 1024
+CHECKPOINT_PAGES = 4_000  # of 4 KiB: a rarer checkpoint writes a hot page once for more commits
+MAPPED_BYTES = 0  # a mapped file turns an I/O error into a signal that ends the process
+
+
+def open_writer(path: Path, *, durable: bool) -> apsw.Connection:
+    """Open the connection that writes; creates the file. Raises StoreIncompatible for a file that is no database."""
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreIncompatible(f"{path} lies on a file system that can not share memory, which WAL needs")
+        connection.pragma("synchronous", "full" if durable else "off")
+        connection.pragma("cache_size", -CACHE_KIBIBYTES)
+        connection.pragma("temp_store", "memory")
+        connection.pragma("mmap_size", MAPPED_BYTES)
+        connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    except apsw.NotADBError:
+        connection.close()
+        raise StoreIncompatible(f"{path} is not a database of SQLite") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open a connection that only reads."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.pragma("cache_size", -READER_CACHE_KIBIBYTES)
+    connection.pragma("temp_store", "memory")
+    connection.pragma("mmap_size", MAPPED_BYTES)
+    for _, sql in folder("views"):
+        connection.execute(sql)
+    return connection
+
+
+def prepare_writer(connection: apsw.Connection) -> None:
+    """Add the view and the triggers that write a batch; needs the migrated schema."""
+    for _, sql in folder("views"):
+        connection.execute(sql)
+    triggers = dict(folder("batch"))
+    connection.execute(triggers.pop("view"))
+    for sql in triggers.values():
+        connection.execute(sql)

@@ -1,0 +1,36 @@
+"""Snapshots in SQLite."""
+
+import apsw
+
+from comby.server.domain.identity import AggregateKey, Version
+from comby.server.ports.snapshot_store import Snapshot, SnapshotStore
+from comby.server.stores.sqlite.session import Session
+
+
+class SqliteSnapshotStore(SnapshotStore):
+    """Keeps the states of one stamp for each aggregate."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def load(self, key: AggregateKey, *, stamp: str, up_to: Version | None = None) -> Snapshot | None:
+        row = await self._session.row("load_snapshot", {**_names(key), "stamp": stamp, "up_to": up_to})
+        return Snapshot(key=key, version=Version(row[0]), stamp=stamp, state=row[1]) if row else None
+
+    async def save(self, snapshot: Snapshot) -> None:
+        names = {**_names(snapshot.key), "stamp": snapshot.stamp}
+        values = {**names, "version": snapshot.version, "state": snapshot.state}
+
+        def replace(connection: apsw.Connection) -> None:
+            connection.execute(self._session.sql["save_snapshot"], values)
+            connection.execute(self._session.sql["delete_other_snapshots"], names)
+
+        await self._session.write(lambda writer: writer.change(replace))
+
+
+def _names(key: AggregateKey) -> dict[str, str]:
+    return {
+        "tenant_id": key.tenant_id,
+        "domain": key.domain,
+        "aggregate_id": key.aggregate_id,
+    }

@@ -1,0 +1,1 @@
+delete from consumers where name = :name and generation = :generation

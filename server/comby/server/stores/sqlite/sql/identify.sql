@@ -1,0 +1,1 @@
+select log_id, incarnation, clean from log

@@ -1,0 +1,1 @@
+select min(not_before) from commands where status = 'accepted' and not_before is not null and not_before > :after

@@ -1,0 +1,7 @@
+select json_group_array(json_array(tenant_id, key))
+from (
+  select tenant_id, key from rows where model = :model and stamp < :stamp
+  union all
+  select tenant_id, key from rows where model = :model and stamp > :stamp
+  limit :limit
+)
