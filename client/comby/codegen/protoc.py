@@ -12,7 +12,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from google.protobuf.compiler import plugin_pb2
 
-from comby.codegen import protos
+from comby.codegen import plugin, protos
 from comby.codegen.refusal import Refused
 
 VALIDATE = "buf/validate/validate.proto"
@@ -33,12 +33,7 @@ def generate(roots: Iterable[Path], out: Path, *, files: Iterable[str] | None = 
     roots = list(roots)
     names = sorted(files) if files is not None else find(roots)
     with tempfile.TemporaryDirectory() as temporary:
-        own = Path(temporary, "protos")
-        protos.export(own)
-        image = Path(temporary, "image.binpb")
-        includes = [f"-I{root}" for root in roots] + [f"-I{own}"]
-        _protoc(*includes, "--include_imports", "--include_source_info", f"--descriptor_set_out={image}", *names)
-        without_validate(image)
+        image = compiled(roots, names, Path(temporary))
         result = Path(temporary, "out")
         result.mkdir()
         _run_plugins(image, names, result)
@@ -55,6 +50,23 @@ def generate(roots: Iterable[Path], out: Path, *, files: Iterable[str] | None = 
 def find(roots: Iterable[Path]) -> list[str]:
     """Return the names of the .proto files below `roots`, each relative to its root, sorted."""
     return sorted(path.relative_to(root).as_posix() for root in roots for path in root.rglob("*.proto"))
+
+
+def compiled(roots: Iterable[Path], names: Iterable[str], folder: Path) -> Path:
+    """Compile the files, and all that they import, to one image in `folder`; return its path."""
+    own = folder / "protos"
+    protos.export(own)
+    image = folder / "image.binpb"
+    includes = [f"-I{root}" for root in (*roots, own)]
+    _protoc(*includes, "--include_imports", "--include_source_info", f"--descriptor_set_out={image}", *names)
+    without_validate(image)
+    return image
+
+
+def request(image: Path, names: Iterable[str]) -> plugin_pb2.CodeGeneratorRequest:
+    """Return what protoc would ask a plugin for these files of an image."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    return plugin_pb2.CodeGeneratorRequest(file_to_generate=names, proto_file=files.file)
 
 
 def without_validate(image: Path) -> None:
@@ -82,17 +94,14 @@ def _drop_dependency(file: descriptor_pb2.FileDescriptorProto, name: str) -> Non
 
 
 def _run_plugins(image: Path, names: list[str], out: Path) -> None:
-    from comby.codegen import plugin
-
-    files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
-    request = plugin_pb2.CodeGeneratorRequest(file_to_generate=names, proto_file=files.file)
-    response = plugin.respond(request)
+    asked = request(image, names)
+    response = plugin.respond(asked)
     if response.error:
         raise Refused(response.error)
     _write(response, out)
-    request.parameter = "quiet"
+    asked.parameter = "quiet"
     for function in MYPY_PLUGINS:
-        _write(_mypy_plugin(function, request), out)
+        _write(_mypy_plugin(function, asked), out)
 
 
 def _mypy_plugin(function: str, request: plugin_pb2.CodeGeneratorRequest) -> plugin_pb2.CodeGeneratorResponse:

@@ -7,20 +7,9 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
 
 # What a generated method's parameters are called beside the message's fields.
-RESERVED = frozenset(
-    {
-        "self",
-        "message",
-        "wait",
-        "wait_timeout",
-        "request_id",
-        "expected_version",
-        "not_before",
-        "consistency",
-        "tenant_id",
-        "timeout",
-    }
-)
+_ALWAYS = frozenset({"self", "message", "tenant_id", "timeout"})
+COMMAND_OPTIONS = _ALWAYS | {"wait", "wait_timeout", "request_id", "expected_version", "not_before"}
+QUERY_OPTIONS = _ALWAYS | {"consistency"}
 
 _SCALARS = {
     FieldDescriptor.CPPTYPE_INT32: ("int", "0"),
@@ -92,26 +81,26 @@ class Parameter:
     default: str
 
     @property
+    def is_keyword(self) -> bool:
+        """Whether the field's name can not stand in a call."""
+        return keyword.iskeyword(self.field.name)
+
+    @property
     def set_later(self) -> bool:
-        """Whether the constructor can not take it: a oneof's absent scalar, or a keyword as its name."""
-        return _real_oneof(self.field) or keyword.iskeyword(self.field.name)
+        """Whether it is set after construction: the constructor's types know no absent member of a oneof."""
+        return _in_oneof(self.field) and not self.is_keyword
 
     @property
     def setting(self) -> str:
-        """The statement that sets it on `message` after construction."""
+        """The statement that sets it on `message`."""
         field = f"message.{self.field.name}"
-        if keyword.iskeyword(self.field.name):
-            field = f"getattr(message, {self.field.name!r})"
-            if self.field.is_repeated or self.field.message_type is not None:
-                return f"{field}.{'MergeFrom' if not self.field.is_repeated else _fill(self.field)}({self.name})"
-            return f"setattr(message, {self.field.name!r}, {self.name})"
         return f"{field}.CopyFrom({self.name})" if self.field.message_type is not None else f"{field} = {self.name}"
 
 
-def parameter(field: FieldDescriptor, imports: Imports) -> Parameter:
-    """Return how a method takes the field."""
+def parameter(field: FieldDescriptor, imports: Imports, taken: frozenset[str]) -> Parameter:
+    """Return how a method takes the field, beside parameters of the names `taken`."""
     annotation, default = _annotation(field, imports)
-    return Parameter(field=field, name=safe(field.name, RESERVED), annotation=annotation, default=default)
+    return Parameter(field=field, name=safe(field.name, taken), annotation=annotation, default=default)
 
 
 def _annotation(field: FieldDescriptor, imports: Imports) -> tuple[str, str]:
@@ -144,11 +133,7 @@ def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def _fill(field: FieldDescriptor) -> str:
-    return "update" if _is_map(field) else "extend"
-
-
-def _real_oneof(field: FieldDescriptor) -> bool:
+def _in_oneof(field: FieldDescriptor) -> bool:
     """Whether the field is in a oneof that someone wrote: `optional` makes one too, with an underscore first."""
     oneof = field.containing_oneof
     return oneof is not None and not (len(oneof.fields) == 1 and oneof.name == f"_{field.name}")

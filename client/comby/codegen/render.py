@@ -8,7 +8,7 @@ from google.protobuf.descriptor import EnumDescriptor, MethodDescriptor, Service
 from comby.codegen import docs
 from comby.codegen.model import Contract, ProtoFile
 from comby.codegen.options import CommandKind
-from comby.codegen.python_types import Imports, Parameter, parameter, safe, snake
+from comby.codegen.python_types import COMMAND_OPTIONS, QUERY_OPTIONS, Imports, Parameter, parameter, safe, snake
 
 REASON_SUFFIX = "ErrorReason"
 
@@ -93,6 +93,7 @@ def render_client(file: ProtoFile, contract: Contract) -> str | None:
         domain=file.domain,
         clients=clients,
         imports=imports.lines(),
+        keywords=any(p.is_keyword for method in methods for p in method.parameters),
         commands=any(method.command for method in methods),
         collections=[
             name
@@ -132,7 +133,9 @@ def _client(file: ProtoFile, service: ServiceDescriptor, contract: Contract, imp
 
 def _method(file: ProtoFile, method: MethodDescriptor, contract: Contract, imports: Imports) -> Method:
     message = method.input_type
-    parameters = [parameter(field, imports) for field in message.fields]
+    command = isinstance(contract.rpc_kind(message), CommandKind)
+    taken = COMMAND_OPTIONS if command else QUERY_OPTIONS
+    parameters = [parameter(field, imports, taken) for field in message.fields]
     declaring = next(other for other in contract.files if other.descriptor.name == message.file.name)
     field_docs = [
         (p.name, docs.without_subject(declaring.source.doc(p.field.full_name), p.field.name)) for p in parameters
@@ -144,9 +147,9 @@ def _method(file: ProtoFile, method: MethodDescriptor, contract: Contract, impor
         doc=docs.of_method(
             file, method.full_name, [("message", "the ready message, instead of its fields."), *field_docs]
         ),
-        command=isinstance(contract.rpc_kind(message), CommandKind),
+        command=command,
         stream=method.server_streaming,
         message=imports.type(message),
-        answer="Receipt" if isinstance(contract.rpc_kind(message), CommandKind) else imports.type(method.output_type),
+        answer="Receipt" if command else imports.type(method.output_type),
         parameters=parameters,
     )
