@@ -1,0 +1,141 @@
+"""Admission: from a request to a command that may be stored, or a typed refusal before anything is."""
+
+import re
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from zlib import crc32
+
+from comby.server.application.contract import CommandType
+from comby.server.application.errors import FieldViolation, InvalidMessage, UnknownType
+from comby.server.application.event_codec import encode_context
+from comby.server.application.pending import Pending
+from comby.server.application.registry import Registry
+from comby.server.application.requests import CommandRequest
+from comby.server.application.same_command import fingerprint
+from comby.server.application.validation import Validation
+from comby.server.domain.context import RequestContext
+from comby.server.domain.identity import AggregateKey, CommandKey
+from comby.server.ports.command_store import NewCommand, StoredCommand
+from google.protobuf.message import DecodeError, Message
+
+PARTITIONS = 128
+"""Into how many partitions commands are hashed by (tenant, domain, aggregate)."""
+_LOWER_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TENANTS = uuid5(NAMESPACE_URL, "comby:tenant")
+
+
+class Admission:
+    """Decodes and checks commands."""
+
+    def __init__(self, registry: Registry, validation: Validation) -> None:
+        self._registry = registry
+        self._validation = validation
+        self._namespaces: dict[str, UUID] = {}
+
+    def admit(self, request: CommandRequest) -> Pending:
+        """Return the command of a request. Raises UnknownType or InvalidMessage."""
+        kind = self._registry.commands.get(request.type)
+        if kind is None:
+            raise UnknownType(request.type)
+        message = _decode(kind, request.payload)
+        self._validation.check(message)
+        tenant_id = request.context.tenant_id
+        request_id = _canonical(request.request_id) if request.request_id else str(uuid4())
+        aggregate_id = self._aggregate_id(kind, message, tenant_id, request_id)
+        context = request.context
+        if not context.correlation_id:
+            context = RequestContext(
+                tenant_id=tenant_id,
+                actor_id=context.actor_id,
+                correlation_id=request_id,
+                causation_id=context.causation_id or request_id,
+                traceparent=context.traceparent,
+            )
+        key = CommandKey(tenant_id, request_id)
+        aggregate = AggregateKey(tenant_id, kind.aggregate.domain, aggregate_id)
+        new = NewCommand(
+            key=key,
+            aggregate=aggregate,
+            partition=partition_of(aggregate),
+            fingerprint=fingerprint(
+                kind.identifier, request.payload, context.actor_id, request.expected_version, request.not_before
+            ),
+            type=kind.identifier,
+            command=request.payload,
+            context=encode_context(context),
+            expected_version=request.expected_version,
+            not_before=request.not_before,
+        )
+        return Pending(key=key, aggregate=aggregate, kind=kind, message=message, context=context, new=new)
+
+    def readmit(self, stored: StoredCommand, context: RequestContext) -> Pending:
+        """Return a stored command, to be executed. Raises UnknownType or InvalidMessage when the contract has lost it."""
+        kind = next((one for one in self._registry.commands.values() if one.identifier == stored.type), None)
+        if kind is None or stored.command is None:
+            raise UnknownType(stored.type)
+        message = _decode(kind, stored.command)
+        setattr(message, kind.id_field, stored.aggregate.aggregate_id)
+        new = NewCommand(
+            key=stored.key,
+            aggregate=stored.aggregate,
+            partition=stored.partition,
+            fingerprint=stored.fingerprint,
+            type=stored.type,
+            command=stored.command,
+            context=stored.context,
+            expected_version=stored.expected_version,
+            not_before=stored.not_before,
+        )
+        return Pending(
+            key=stored.key,
+            aggregate=stored.aggregate,
+            kind=kind,
+            message=message,
+            context=context,
+            new=new,
+            durable=True,
+            attempts=stored.attempts,
+        )
+
+    def _aggregate_id(self, kind: CommandType, message: Message, tenant_id: str, request_id: str) -> str:
+        given: str = getattr(message, kind.id_field)
+        if given and _LOWER_UUID.fullmatch(given):
+            return given
+        if given:
+            try:
+                made = str(UUID(given)) if len(given) == 36 else ""
+            except ValueError:
+                made = ""
+            if not made:
+                raise _bad_id(kind, "string.uuid", "must be a valid UUID")
+        elif kind.creates:
+            namespace = self._namespaces.setdefault(tenant_id, uuid5(_TENANTS, tenant_id))
+            made = str(uuid5(namespace, request_id))
+        else:
+            raise _bad_id(kind, "required", "must name an aggregate")
+        setattr(message, kind.id_field, made)
+        return made
+
+
+def partition_of(key: AggregateKey) -> int:
+    """Return the partition of an aggregate's commands; the same on every machine (CRC-32)."""
+    return crc32(f"{key.tenant_id}/{key.domain}/{key.aggregate_id}".encode()) % PARTITIONS
+
+
+def _decode(kind: CommandType, payload: bytes) -> Message:
+    try:
+        return kind.message.FromString(payload)
+    except DecodeError:
+        raise InvalidMessage(kind.message.DESCRIPTOR.full_name) from None
+
+
+def _canonical(request_id: str) -> str:
+    if _LOWER_UUID.fullmatch(request_id):
+        return request_id
+    try:
+        return str(UUID(request_id))
+    except ValueError:
+        raise InvalidMessage("comby.facade.v1.CommandOptions", [FieldViolation("request_id", "string.uuid", "must be a valid UUID")]) from None
+
+
+def _bad_id(kind: CommandType, rule: str, description: str) -> InvalidMessage:
+    return InvalidMessage(kind.message.DESCRIPTOR.full_name, [FieldViolation(kind.id_field, rule, description)])

@@ -1,0 +1,105 @@
+"""Claims: takes stored commands into this process: after a start, when there is room again, and when a scheduled one is due.
+
+Open commands are always read from the first, in the order of acceptance, and never after a cursor; so none is skipped.
+"""
+
+import asyncio
+import time
+
+import structlog
+from comby.server.application.admission import Admission
+from comby.server.application.command_bus import CommandBus
+from comby.server.application.errors import FacadeError
+from comby.server.application.event_codec import decode_context
+from comby.server.application.limits import Limits
+from comby.server.ports.command_store import CommandStore, StoredCommand
+from comby.server.ports.errors import StoreUnavailable
+
+_log = structlog.get_logger("comby.claims")
+RETRY_SECONDS = 1.0
+"""Between tries while the store is away."""
+LONGEST_SLEEP = 60.0
+"""The longest wait for a scheduled command; clocks may be set."""
+FORGET_SECONDS = 60.0
+"""Between rounds that drop the payloads of old commands."""
+FORGET_ROWS = 1_000
+
+
+class Claims:
+    """Run `run` and `forget_old` as tasks."""
+
+    def __init__(self, commands: CommandStore, bus: CommandBus, admission: Admission, limits: Limits) -> None:
+        self._commands = commands
+        self._bus = bus
+        self._admission = admission
+        self._limits = limits
+        self._wanted = asyncio.Event()
+        self._unreadable: set[int] = set()
+        bus.on_room = self._wanted.set
+        bus.on_scheduled = lambda due: self._wanted.set()
+
+    async def recover(self) -> None:
+        """Take in what was open when the process started; those that were begun before run alone."""
+        self._bus.count(dict(await self._commands.count_open()))
+        await self._claim(suspect=True)
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Claim whenever there is room or something is due."""
+        while True:
+            await self._sleep()
+            self._wanted.clear()
+            try:
+                await self._claim(suspect=False)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+                self._wanted.set()
+
+    async def forget_old(self) -> None:
+        """Drop the payloads of commands that finished before the idempotency window, a few at a time."""
+        while True:
+            before = now_micros() - int(self._limits.idempotency_window * 1_000_000)
+            try:
+                dropped = await self._commands.forget(finished_before=before, limit=FORGET_ROWS)
+            except StoreUnavailable:
+                dropped = 0
+            if dropped < FORGET_ROWS:
+                await asyncio.sleep(FORGET_SECONDS)
+
+    async def _sleep(self) -> None:
+        """Wait until a claim is wanted, or the next scheduled command is due."""
+        try:
+            due = await self._commands.next_due(after=now_micros())
+        except StoreUnavailable:
+            due = now_micros() + int(RETRY_SECONDS * 1_000_000)
+        seconds = LONGEST_SLEEP if due is None else min(max(0.0, (due - now_micros()) / 1_000_000) + 0.001, LONGEST_SLEEP)
+        try:
+            await asyncio.wait_for(self._wanted.wait(), seconds)
+        except TimeoutError:
+            self._wanted.set()
+
+    async def _claim(self, *, suspect: bool) -> None:
+        limit = self._limits.claimed_commands
+        known = self._bus.claimed + len(self._unreadable)
+        if known >= limit:
+            return
+        rows = await self._commands.open(after_seq=0, due=now_micros(), limit=known + limit)
+        for stored in rows:
+            if not self._bus.holds(stored.key) and stored.accept_seq not in self._unreadable:
+                self._take(stored, suspect=suspect and stored.attempts > 0)
+        self._bus.overflow = len(rows) >= known + limit
+
+    def _take(self, stored: StoredCommand, *, suspect: bool) -> None:
+        try:
+            pending = self._admission.readmit(stored, decode_context(stored.context))
+        except FacadeError:
+            self._unreadable.add(stored.accept_seq)
+            _log.error("stored command can not be read by this contract", type=stored.type, request_id=stored.key.request_id)
+            return
+        pending.suspect = suspect
+        self._bus.take_in(pending)
+
+
+def now_micros() -> int:
+    """Return the time in microseconds since 1970 in UTC."""
+    return time.time_ns() // 1000

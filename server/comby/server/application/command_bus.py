@@ -1,0 +1,330 @@
+"""The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
+
+Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its row, its events and its
+outcome are one commit. Whoever waits too long in the queue is stored after all.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from comby.server.application.admission import Admission
+from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.errors import (
+    FacadeError,
+    Overloaded,
+    RequestIdReused,
+    ShuttingDown,
+    Unavailable,
+)
+from comby.server.application.executor import Settlement
+from comby.server.application.lanes import Lanes
+from comby.server.application.limits import Limits
+from comby.server.application.outcomes import Outcomes
+from comby.server.application.pending import Pending, Waiter
+from comby.server.application.receipts import accepted_receipt, receipt_of
+from comby.server.application.requests import CommandRequest, Receipt, Stage
+from comby.server.application.same_command import same_command
+from comby.server.application.tokens import ConsistencyTokens
+from comby.server.domain.identity import CommandKey
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import (
+    AcceptCommand,
+    CommandAccepted,
+    CommandKnown,
+    Verdict,
+)
+
+_log = structlog.get_logger("comby.commands")
+Cover = Callable[[Receipt, frozenset[str]], Awaitable[None]]
+
+
+class CommandBus:
+    """Owns every command that is in this process, from its admission until it is settled."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        queue: CommitQueue,
+        lanes: Lanes,
+        outcomes: Outcomes,
+        tokens: ConsistencyTokens,
+        limits: Limits,
+        cover: Cover,
+    ) -> None:
+        self._admission = admission
+        self._queue = queue
+        self._lanes = lanes
+        self._outcomes = outcomes
+        self._tokens = tokens
+        self._limits = limits
+        self._cover = cover
+        self._in_flight: dict[CommandKey, Pending] = {}
+        self._open: Counter[str] = Counter()
+        self._open_total = 0
+        self._young: list[Pending] = []
+        self._old: list[Pending] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.fast_path_after = 0.0
+        self.overflow = False
+        self.stopping = False
+        self.on_room: Callable[[], None] = lambda: None
+        self.on_scheduled: Callable[[int], None] = lambda due: None
+
+    @property
+    def claimed(self) -> int:
+        """Count the commands in this process."""
+        return len(self._in_flight)
+
+    def holds(self, key: CommandKey) -> bool:
+        """Tell whether a command is in this process."""
+        return key in self._in_flight
+
+    def count(self, opened: dict[str, int]) -> None:
+        """Take over the commands that were open when the process started."""
+        self._open.update(opened)
+        self._open_total = sum(self._open.values())
+
+    def dispatch(self, request: CommandRequest) -> asyncio.Future[Receipt]:
+        """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is over.
+
+        Raises InvalidMessage, UnknownType, Overloaded, RequestIdReused or ShuttingDown at once. The future raises
+        Unavailable, RequestIdReused or ShuttingDown; a refusal by the domain is inside the receipt.
+        """
+        if self.stopping:
+            raise ShuttingDown
+        pending = self._admission.admit(request)
+        waiter = self._waiter(pending, request)
+        known = self._in_flight.get(pending.key)
+        if known is not None:
+            self._join(known, pending, waiter, request)
+            return waiter.future
+        self._reserve(pending.key.tenant_id)
+        pending.waiters.append(waiter)
+        self._in_flight[pending.key] = pending
+        if self._may_run_at_once(pending, request):
+            self._lanes.enqueue(pending)
+            self._watch_age(pending)
+        else:
+            self._accept_in_order(pending)
+        return waiter.future
+
+    def settle(self, pending: Pending, settlement: Settlement) -> None:
+        """Answer everybody who waits for a command that has left its lane."""
+        self._leave(pending)
+        receipt = settlement.receipt
+        if receipt is None:
+            error = settlement.error or Unavailable()
+            for waiter in pending.waiters:
+                waiter.fail(error)
+            return
+        if receipt.stage is Stage.EXECUTED and self._somebody_wants_projected(pending):
+            self._spawn(self._projected(pending, receipt, settlement.event_types))
+        pending.reached(receipt)
+        self._outcomes.reached(pending.key, receipt)
+        self._hand_over(pending)
+
+    def take_in(self, pending: Pending) -> None:
+        """Queue a stored command that is not in this process yet."""
+        self._in_flight[pending.key] = pending
+        self._lanes.enqueue(pending)
+
+    def adopt(self, tenant_id: str) -> None:
+        """Count a command that is open again."""
+        self._open[tenant_id] += 1
+        self._open_total += 1
+
+    def release(self, tenant_id: str) -> None:
+        """Count a command that is open no more."""
+        self._open[tenant_id] -= 1
+        self._open_total -= 1
+        if not self._open[tenant_id]:
+            del self._open[tenant_id]
+
+    async def stop(self) -> None:
+        """Fail those who still wait."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        for pending in list(self._in_flight.values()):
+            for waiter in pending.waiters:
+                waiter.fail(ShuttingDown())
+        self._outcomes.fail_all(ShuttingDown())
+
+    def _may_run_at_once(self, pending: Pending, request: CommandRequest) -> bool:
+        return (
+            request.wait is not Stage.ACCEPTED
+            and not request.retried
+            and request.not_before is None
+            and not self.overflow
+            and not self._lanes.backlog(pending.aggregate)
+            and asyncio.get_running_loop().time() >= self.fast_path_after
+        )
+
+    def _reserve(self, tenant_id: str) -> None:
+        limits = self._limits
+        if self._open[tenant_id] >= limits.open_commands_per_tenant:
+            raise Overloaded("open_commands_per_tenant", limits.open_commands_per_tenant)
+        if self._open_total >= limits.open_commands:
+            raise Overloaded("open_commands", limits.open_commands)
+        self.adopt(tenant_id)
+
+    def _leave(self, pending: Pending) -> None:
+        if self._in_flight.get(pending.key) is pending:
+            del self._in_flight[pending.key]
+        self.release(pending.key.tenant_id)
+        if pending.settled is not None:
+            pending.settled.set()
+        if self.overflow and len(self._in_flight) < self._limits.claimed_commands // 2:
+            self.on_room()
+
+    def _join(self, known: Pending, pending: Pending, waiter: Waiter, request: CommandRequest) -> None:
+        """Wait for the same command that is already here; a different one under this id is refused once the first is known to be stored."""
+        if known.new.fingerprint == pending.new.fingerprint or _same_in_flight(known, pending):
+            known.waiters.append(waiter)
+            if known.durable:
+                known.reached(accepted_receipt(known.key.request_id, known.aggregate.aggregate_id))
+        elif known.durable:
+            if waiter.timer is not None:
+                waiter.timer.cancel()
+            raise RequestIdReused(pending.key.request_id)
+        else:
+            if known.settled is None:
+                known.settled = asyncio.Event()
+            self._spawn(self._again(known, request, waiter))
+
+    async def _again(self, known: Pending, request: CommandRequest, waiter: Waiter) -> None:
+        assert known.settled is not None
+        await known.settled.wait()
+        try:
+            waiter.answer(await self.dispatch(request))
+        except FacadeError as error:
+            waiter.fail(error)
+
+    def _waiter(self, pending: Pending, request: CommandRequest) -> Waiter:
+        loop = asyncio.get_running_loop()
+        longest = self._limits.longest_wait
+        timeout = longest if request.wait_timeout is None else min(request.wait_timeout, longest)
+        goal = Stage.ACCEPTED if request.not_before is not None else request.wait
+        waiter = Waiter(goal, loop.create_future())
+        if goal is not Stage.ACCEPTED:
+            waiter.timer = loop.call_later(timeout, self._expire, pending.key, pending, waiter)
+        return waiter
+
+    def _expire(self, key: CommandKey, admitted: Pending, waiter: Waiter) -> None:
+        """End a wait with the stage reached; what is not stored yet is stored first, since a receipt says at least accepted."""
+        waiter.goal = Stage.ACCEPTED
+        pending = self._in_flight.get(key, admitted)
+        if pending.durable:
+            self._outcomes.remove(key, waiter)
+            waiter.answer(accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
+        else:
+            self._accept_transients(pending)
+
+    def _watch_age(self, pending: Pending) -> None:
+        self._young.append(pending)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(self._limits.accept_after / 2, self._sweep_old)
+
+    def _sweep_old(self) -> None:
+        """Store the commands that have waited through a whole sweep and have not begun."""
+        old, self._old, self._young = self._old, self._young, []
+        for pending in old:
+            if not pending.durable and self._in_flight.get(pending.key) is pending:
+                self._accept_transients(pending)
+        self._sweep = None
+        if self._old:
+            self._sweep = asyncio.get_running_loop().call_later(self._limits.accept_after / 2, self._sweep_old)
+
+    def _accept_transients(self, pending: Pending) -> None:
+        for queued in self._lanes.take_transient(pending.aggregate):
+            self._accept(queued)
+
+    def _accept_in_order(self, pending: Pending) -> None:
+        """Store a command; those of its aggregate that wait unstored before it are stored before it."""
+        self._accept_transients(pending)
+        self._accept(pending)
+
+    def _accept(self, pending: Pending) -> None:
+        self._lanes.begin_accept(pending.aggregate)
+        self._queue.submit(AcceptCommand(command=pending.new)).add_done_callback(partial(self._accepted, pending))
+
+    def _accepted(self, pending: Pending, future: asyncio.Future[Verdict]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:
+            self._lanes.end_accept(pending.aggregate)
+            if not isinstance(error, StoreUnavailable):
+                _log.error("accept failed", error=type(error).__qualname__)
+            self.settle(pending, Settlement(error=Unavailable()))
+            return
+        verdict = future.result()
+        if isinstance(verdict, CommandKnown):
+            self._lanes.end_accept(pending.aggregate)
+            same = same_command(pending, verdict.stored)
+            error_or_none = None if same else RequestIdReused(pending.key.request_id)
+            self.settle(pending, Settlement(receipt_of(verdict.stored, self._tokens) if same else None, error_or_none))
+            return
+        assert isinstance(verdict, CommandAccepted)
+        pending.durable = True
+        pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
+        self._queue_stored(pending)
+        self._lanes.end_accept(pending.aggregate)
+
+    def _queue_stored(self, pending: Pending) -> None:
+        """Queue a command that was just stored, unless it has to wait in the store: for its time, or for room here."""
+        if pending.new.not_before is not None:
+            self._put_aside(pending)
+            self.on_scheduled(pending.new.not_before)
+        elif self.overflow or len(self._in_flight) > self._limits.claimed_commands:
+            self.overflow = True
+            self._put_aside(pending)
+        else:
+            self._lanes.enqueue(pending)
+
+    def _put_aside(self, pending: Pending) -> None:
+        self._in_flight.pop(pending.key, None)
+        if pending.settled is not None:
+            pending.settled.set()
+        self._hand_over(pending)
+
+    def _hand_over(self, pending: Pending) -> None:
+        """Let those who still wait for a stored command do so by its key alone."""
+        pending.durable = True
+        for waiter in pending.waiters:
+            if not waiter.future.done():
+                self._outcomes.add(pending.key, waiter)
+        pending.waiters = []
+
+    def _somebody_wants_projected(self, pending: Pending) -> bool:
+        return any(waiter.goal is Stage.PROJECTED for waiter in pending.waiters) or self._outcomes.waiting(pending.key)
+
+    async def _projected(self, pending: Pending, receipt: Receipt, types: frozenset[str]) -> None:
+        await self._cover(receipt, types)
+        self._outcomes.reached(pending.key, projected(receipt))
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def projected(receipt: Receipt) -> Receipt:
+    """Return the receipt of an executed command whose events the projections cover."""
+    return replace(receipt, stage=Stage.PROJECTED)
+
+
+def _same_in_flight(known: Pending, pending: Pending) -> bool:
+    return (
+        known.new.type == pending.new.type
+        and known.new.expected_version == pending.new.expected_version
+        and known.new.not_before == pending.new.not_before
+        and known.context.actor_id == pending.context.actor_id
+        and known.message == pending.message
+    )

@@ -1,0 +1,174 @@
+"""What is stored of a command: shown, listed, waited for, retried and cancelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from comby.server.application.admission import Admission
+from comby.server.application.command_bus import CommandBus, projected
+from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.errors import (
+    CommandCancelled,
+    CommandFinished,
+    CommandNotFound,
+    CommandNotParked,
+    FacadeError,
+    Unavailable,
+)
+from comby.server.application.event_codec import decode_context
+from comby.server.application.limits import Limits
+from comby.server.application.outcomes import Outcomes
+from comby.server.application.pending import Waiter, satisfies
+from comby.server.application.receipts import encode_outcome, receipt_of
+from comby.server.application.requests import (
+    CommandListRequest,
+    CommandPage,
+    CommandView,
+    Receipt,
+    Stage,
+)
+from comby.server.application.tokens import (
+    ConsistencyTokens,
+    make_page_token,
+    read_page_token,
+)
+from comby.server.domain.context import RequestContext
+from comby.server.domain.identity import CommandKey
+from comby.server.ports.command_store import CommandFilter, CommandStatus, StoredCommand
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import (
+    CancelCommand,
+    CommandMoved,
+    CommandNotOpen,
+    RetryCommand,
+    Verdict,
+    Write,
+)
+from comby.server.ports.store import Store
+
+DEFAULT_PAGE = 100
+Cover = Callable[[Receipt], Awaitable[None]]
+
+
+class CommandRecords:
+    """Reads the command store, and moves commands by the commit queue."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: CommitQueue,
+        bus: CommandBus,
+        admission: Admission,
+        outcomes: Outcomes,
+        tokens: ConsistencyTokens,
+        limits: Limits,
+        cover: Cover,
+    ) -> None:
+        self._commands = store.commands
+        self._queue = queue
+        self._bus = bus
+        self._admission = admission
+        self._outcomes = outcomes
+        self._tokens = tokens
+        self._limits = limits
+        self._cover = cover
+
+    async def get(self, key: CommandKey) -> CommandView:
+        """Return a stored command. Raises CommandNotFound."""
+        stored = await self._commands.get(key)
+        if stored is None:
+            raise CommandNotFound(key.request_id)
+        return self._view(stored)
+
+    async def list(self, request: CommandListRequest) -> CommandPage:
+        """Return a page of stored commands, the last accepted first. Raises InvalidToken."""
+        size = min(request.page_size or DEFAULT_PAGE, self._limits.page_size)
+        scope = f"commands/{request.context.tenant_id}/{sorted(request.stages)}/{request.type}/{request.aggregate_id}"
+        before = None
+        if request.page_token:
+            (value,) = read_page_token(scope, request.page_token, int)
+            before = int(value)
+        statuses = frozenset(status for status in CommandStatus if status.value in {stage.value for stage in request.stages})
+        if request.stages and not statuses:
+            return CommandPage((), "")
+        rows = await self._commands.list(
+            CommandFilter(
+                tenant_id=request.context.tenant_id,
+                statuses=statuses,
+                type=request.type,
+                aggregate_id=request.aggregate_id,
+                before_seq=before,
+            ),
+            limit=size + 1,
+        )
+        token = make_page_token(scope, rows[size - 1].accept_seq) if len(rows) > size else ""
+        return CommandPage([self._view(stored) for stored in rows[:size]], token)
+
+    async def wait(self, context: RequestContext, request_id: str, stage: Stage, timeout: float | None) -> Receipt:
+        """Wait for a stage and return the one reached; also for a command that is yet to come. Raises CommandNotFound when none has."""
+        key = CommandKey(context.tenant_id, request_id)
+        longest = self._limits.longest_wait
+        seconds = longest if timeout is None else min(timeout, longest)
+        waiter = Waiter(stage, asyncio.get_running_loop().create_future())
+        self._outcomes.add(key, waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._wait(key, stage, waiter)
+        except TimeoutError:
+            stored = await self._commands.get(key)
+            if stored is None:
+                raise CommandNotFound(request_id) from None
+            return receipt_of(stored, self._tokens)
+        finally:
+            self._outcomes.remove(key, waiter)
+
+    async def _wait(self, key: CommandKey, stage: Stage, waiter: Waiter) -> Receipt:
+        stored = await self._commands.get(key)
+        if stored is not None:
+            receipt = receipt_of(stored, self._tokens)
+            if satisfies(receipt.stage, stage):
+                return receipt
+            if receipt.stage is Stage.EXECUTED:
+                await self._cover(receipt)
+                return projected(receipt)
+        return await waiter.future
+
+    async def retry(self, key: CommandKey) -> CommandView:
+        """Queue a parked command again. Raises CommandNotFound or CommandNotParked."""
+        verdict = await self._submit(RetryCommand(key=key))
+        if isinstance(verdict, CommandNotOpen):
+            if verdict.stored is None:
+                raise CommandNotFound(key.request_id)
+            raise CommandNotParked(key.request_id, verdict.stored.status.value)
+        assert isinstance(verdict, CommandMoved)
+        self._bus.adopt(key.tenant_id)
+        try:
+            pending = self._admission.readmit(verdict.stored, decode_context(verdict.stored.context))
+        except FacadeError:
+            return self._view(verdict.stored)
+        if not self._bus.overflow:
+            self._bus.take_in(pending)
+        return self._view(verdict.stored)
+
+    async def cancel(self, key: CommandKey) -> CommandView:
+        """Give up a command. Raises CommandNotFound or CommandFinished."""
+        before = await self._commands.get(key)
+        verdict = await self._submit(CancelCommand(key=key, outcome=encode_outcome((), CommandCancelled(key.request_id))))
+        if isinstance(verdict, CommandNotOpen):
+            if verdict.stored is None:
+                raise CommandNotFound(key.request_id)
+            raise CommandFinished(key.request_id, verdict.stored.status.value)
+        assert isinstance(verdict, CommandMoved)
+        view = self._view(verdict.stored)
+        self._outcomes.reached(key, view.receipt)
+        if before is not None and before.status is CommandStatus.ACCEPTED and not self._bus.holds(key):
+            self._bus.release(key.tenant_id)
+        return view
+
+    async def _submit(self, write: Write) -> Verdict:
+        try:
+            return await self._queue.submit(write)
+        except StoreUnavailable:
+            raise Unavailable from None
+
+    def _view(self, stored: StoredCommand) -> CommandView:
+        return CommandView(stored, receipt_of(stored, self._tokens))

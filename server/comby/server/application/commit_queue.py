@@ -1,0 +1,90 @@
+"""The commit queue: whatever waits while one transaction runs becomes the next (group commit).
+
+It stands between all that writes and the store. Each request gets its own verdict, in the order in which requests came.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from comby.server.application import incidents
+from comby.server.application.event_bus import EventBus
+from comby.server.application.limits import Limits
+from comby.server.domain.identity import Position
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import (
+    Committed,
+    EventStore,
+    FinishCommand,
+    Verdict,
+    Write,
+)
+
+
+class CommitQueue:
+    """Run `run` as a task; `submit` from anywhere on its loop."""
+
+    def __init__(self, events: EventStore, bus: EventBus, limits: Limits) -> None:
+        self._events = events
+        self._bus = bus
+        self._limits = limits
+        self._waiting: deque[tuple[Write, asyncio.Future[Verdict]]] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def submit(self, write: Write) -> asyncio.Future[Verdict]:
+        """Queue a request; the future gets its verdict, or StoreUnavailable when nothing of it is stored."""
+        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, future))
+        self._arrived.set()
+        self._idle.clear()
+        return future
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued or being written."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            verdicts = await self._commit([write for write, _ in batch])
+            last = Position(0)
+            for (_, future), verdict in zip(batch, verdicts, strict=True):
+                if isinstance(verdict, Committed):
+                    last = max(last, verdict.last)
+                _answer(future, verdict)
+            self._bus.rise(last)
+            if not self._waiting:
+                self._arrived.clear()
+                self._idle.set()
+
+    def _take(self) -> list[tuple[Write, asyncio.Future[Verdict]]]:
+        batch: list[tuple[Write, asyncio.Future[Verdict]]] = []
+        size = 0
+        while self._waiting and len(batch) < self._limits.commit_batch and size < self._limits.commit_batch_bytes:
+            item = self._waiting.popleft()
+            batch.append(item)
+            if isinstance(item[0], FinishCommand):
+                size += sum(len(event.record) for event in item[0].events)
+        return batch
+
+    async def _commit(self, writes: list[Write]) -> Sequence[Verdict | StoreUnavailable]:
+        try:
+            return await self._events.commit(writes)
+        except StoreUnavailable as error:
+            return [error] * len(writes)
+        except Exception as error:
+            incidents.report("commit failed", error, requests=len(writes))
+            return [StoreUnavailable()] * len(writes)
+
+
+def _answer(future: asyncio.Future[Verdict], verdict: Verdict | StoreUnavailable) -> None:
+    if future.done():
+        return
+    if isinstance(verdict, StoreUnavailable):
+        future.set_exception(verdict)
+    else:
+        future.set_result(verdict)

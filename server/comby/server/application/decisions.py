@@ -1,0 +1,250 @@
+"""One run of a command's handler: from committed states to what is to be committed. It writes nothing."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from comby.server.application.contract import AggregateType, CommandType
+from comby.server.application.errors import (
+    AggregateExists,
+    AggregateNotFound,
+    BusinessRule,
+    FacadeError,
+    LimitExceeded,
+    VersionMismatch,
+)
+from comby.server.application.event_codec import new_event
+from comby.server.application.indexing import index
+from comby.server.application.limits import Limits
+from comby.server.application.pending import Pending
+from comby.server.application.registry import Registry
+from comby.server.application.repository import Loaded, Repository
+from comby.server.application.watchdog import Watchdog
+from comby.server.domain.aggregate import Aggregate
+from comby.server.domain.context import Execution
+from comby.server.domain.identity import AggregateKey, Version
+from comby.server.domain.middleware import CommandMiddleware
+from comby.server.domain.rejections import Rejected
+from comby.server.ports.event_store import NewEvent, VersionCheck
+from comby.server.ports.read_model_store import PutRow
+from google.protobuf.message import Message
+
+AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An aggregate's new state, to be remembered once it is committed."""
+
+    key: AggregateKey
+    kind: AggregateType
+    before: Version
+    loaded: Loaded
+    state: bytes
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a command comes to. With an error nothing is recorded; the checks say on what the decision rests."""
+
+    checks: tuple[VersionCheck, ...]
+    version: Version
+    error: FacadeError | None = None
+    events: tuple[NewEvent, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    closes: frozenset[AggregateKey] = frozenset()
+    states: tuple[PutRow, ...] = ()
+    written: tuple[Written, ...] = ()
+
+
+@dataclass(slots=True)
+class _Part:
+    """One loaded aggregate of a run."""
+
+    key: AggregateKey
+    kind: AggregateType
+    loaded: Loaded
+    aggregate: Aggregate[Any]
+
+
+class Decider:
+    """Runs handlers on copies of committed states."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        repository: Repository,
+        watchdog: Watchdog,
+        middleware: list[CommandMiddleware],
+        limits: Limits,
+    ) -> None:
+        self._registry = registry
+        self._repository = repository
+        self._watchdog = watchdog
+        self._middleware = middleware
+        self._limits = limits
+
+    async def decide(self, pending: Pending) -> Decision:
+        """Run the command once. Whatever the handler raises but Rejected comes out, HandlerInterrupted among it."""
+        kind = pending.kind
+        target = pending.aggregate
+        loaded = self._repository.cached(target) or await self._repository.load(target, kind.aggregate)
+        refusal = _refusal(pending, loaded)
+        checks = (VersionCheck(target, loaded.version),)
+        if refusal is not None:
+            return Decision(checks, Version(0), refusal)
+        execution = Execution(request_id=pending.key.request_id, context=pending.context, now=datetime.now(UTC))
+        run = _Run(self, pending, execution)
+        part = run.admit(target, kind.aggregate, loaded)
+        try:
+            if self._middleware:
+                await self._through_middleware(pending, execution, run, part)
+            elif kind.decide is not None:
+                self._decide(kind, part.aggregate, pending.message)
+            else:
+                await self._conduct(kind, pending.message, run)
+        except Rejected as rejected:
+            return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
+        return self._conclude(pending, run, part)
+
+    def _decide(self, kind: CommandType, aggregate: Aggregate[Any], message: Message) -> None:
+        assert kind.decide is not None
+        self._watchdog.enter(kind.identifier)
+        try:
+            kind.decide(aggregate, message)
+        finally:
+            self._watchdog.leave()
+
+    async def _conduct(self, kind: CommandType, message: Message, run: "_Run") -> None:
+        assert kind.conduct is not None
+        async with asyncio.timeout(self._limits.handler_timeout):
+            await self._watchdog.watched(kind.identifier, kind.conduct(message, run))
+
+    async def _through_middleware(self, pending: Pending, execution: Execution, run: "_Run", part: _Part) -> None:
+        kind = pending.kind
+
+        async def proceed(depth: int = 0) -> None:
+            if depth < len(self._middleware):
+                await self._middleware[depth].on_command(pending.message, execution, lambda: proceed(depth + 1))
+            elif kind.decide is not None:
+                self._decide(kind, part.aggregate, pending.message)
+            else:
+                await self._conduct(kind, pending.message, run)
+
+        async with asyncio.timeout(self._limits.handler_timeout):
+            await proceed()
+
+    def _conclude(self, pending: Pending, run: "_Run", target: _Part) -> Decision:
+        """Turn what was recorded into what is to be committed."""
+        events: list[NewEvent] = []
+        ids: list[str] = []
+        closes: set[AggregateKey] = set()
+        states: list[PutRow] = []
+        written: list[Written] = []
+        for part in run.parts.values():
+            recorded = part.aggregate.recorded
+            if not recorded:
+                continue
+            if part.loaded.version and (part.loaded.closed or part.loaded.kind is not part.kind):
+                error = AggregateNotFound(part.kind.identifier, part.key.aggregate_id)
+                return Decision(run.checks(), Version(0), error)
+            version = part.loaded.version
+            for message in recorded:
+                version = Version(version + 1)
+                kind = self._registry.events[type(message)]
+                event_id, event = new_event(part.key, version, message, kind, pending.key.request_id, pending.new.context)
+                if len(event.record) > self._limits.event_bytes:
+                    return self._too_large(run, "event_bytes", self._limits.event_bytes, len(event.record))
+                events.append(event)
+                ids.append(event_id)
+                if kind.closes:
+                    closes.add(part.key)
+            written.append(_written(part, version, part.key in closes))
+            states.append(_row(part, version, written[-1].state))
+        if len(events) > self._limits.events_per_command:
+            return self._too_large(run, "events_per_command", self._limits.events_per_command, len(events))
+        return Decision(
+            checks=run.checks(),
+            version=target.aggregate.version,
+            events=tuple(events),
+            event_ids=tuple(ids),
+            closes=frozenset(closes),
+            states=tuple(states),
+            written=tuple(written),
+        )
+
+    def _too_large(self, run: "_Run", limit: str, allowed: int, actual: int) -> Decision:
+        return Decision(run.checks(), Version(0), LimitExceeded(limit, allowed=allowed, actual=actual))
+
+
+class _Run:
+    """The aggregates of one run; to an async handler it is the CommandContext."""
+
+    def __init__(self, decider: Decider, pending: Pending, execution: Execution) -> None:
+        self._decider = decider
+        self._pending = pending
+        self._execution = execution
+        self.parts: dict[AggregateKey, _Part] = {}
+
+    @property
+    def execution(self) -> Execution:
+        return self._execution
+
+    async def load(self, aggregate: type[AggregateT], aggregate_id: str) -> AggregateT:
+        kind = self._decider._registry.aggregate_of(aggregate)
+        key = AggregateKey(self._pending.key.tenant_id, kind.domain, aggregate_id.lower())
+        part = self.parts.get(key)
+        if part is None:
+            loaded = await self._decider._repository.load(key, kind)
+            part = self.parts.get(key) or self.admit(key, kind, loaded)
+        if not isinstance(part.aggregate, aggregate):
+            raise TypeError(f"{aggregate_id} was loaded as another aggregate")
+        return part.aggregate
+
+    def admit(self, key: AggregateKey, kind: AggregateType, loaded: Loaded) -> _Part:
+        """Give the handler a copy of a committed state."""
+        state = kind.state()
+        version = loaded.version
+        if loaded.kind is kind and not loaded.closed:
+            state.CopyFrom(loaded.state)
+        elif loaded.version:
+            version = Version(0)  # closed, or another kind under this id: it does not exist for the handler
+        part = _Part(key, kind, loaded, kind.cls(key.aggregate_id, version, state, self._execution))
+        self.parts[key] = part
+        return part
+
+    def checks(self) -> tuple[VersionCheck, ...]:
+        """Everything that was loaded must still be at its version."""
+        return tuple(VersionCheck(part.key, part.loaded.version) for part in self.parts.values())
+
+
+def _refusal(pending: Pending, loaded: Loaded) -> FacadeError | None:
+    """Say why the command can not be handled on this aggregate at all."""
+    kind = pending.kind
+    expected = pending.new.expected_version
+    if expected is not None and expected != loaded.version:
+        return VersionMismatch(pending.aggregate, expected=expected, actual=loaded.version)
+    if kind.creates:
+        return AggregateExists(kind.aggregate.identifier, pending.aggregate.aggregate_id) if loaded.version else None
+    if loaded.version == 0 or loaded.closed or loaded.kind is not kind.aggregate:
+        return AggregateNotFound(kind.aggregate.identifier, pending.aggregate.aggregate_id)
+    return None
+
+
+def _written(part: _Part, version: Version, closed: bool) -> Written:
+    state = part.aggregate.state
+    loaded = Loaded(version, state, closed, part.kind)
+    return Written(part.key, part.kind, part.loaded.version, loaded, state.SerializeToString())
+
+
+def _row(part: _Part, version: Version, state: bytes) -> PutRow:
+    return PutRow(
+        model=part.kind.model,
+        tenant_id=part.key.tenant_id,
+        key=part.key.aggregate_id,
+        row=state,
+        fields=index(part.aggregate.state, part.kind.indexed),
+        stamp=part.kind.stamp,
+        version=version,
+    )

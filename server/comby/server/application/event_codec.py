@@ -1,0 +1,134 @@
+"""Events between their three forms: a domain message, a stored record, and bytes on a stream.
+
+A record is a serialized Event without `position` and `recorded_at`, which only the log knows; a reader appends them, which in
+protobuf means to set them, without parsing the record.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from comby.facade.v1 import context_pb2, event_pb2
+from comby.server.application.contract import EventType
+from comby.server.application.registry import Registry
+from comby.server.domain.context import RequestContext
+from comby.server.domain.identity import AggregateKey, Version
+from comby.server.domain.recorded import Recorded
+from comby.server.ports.event_store import NewEvent, StoredEvent
+from google.protobuf.message import Message
+from uuid_utils import uuid7
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POSITION = b"\x08"  # field 1, varint
+_RECORDED_AT = b"\x42"  # field 8, length-delimited
+_SECONDS = b"\x08"  # Timestamp.seconds, field 1, varint
+_NANOS = b"\x10"  # Timestamp.nanos, field 2, varint
+_ELEMENT = b"\x0a"  # field 1, length-delimited: one of `repeated Event events = 1`
+
+
+def encode_context(context: RequestContext) -> bytes:
+    """Serialize a request context."""
+    return context_pb2.RequestContext(
+        tenant_id=context.tenant_id,
+        actor_id=context.actor_id,
+        correlation_id=context.correlation_id,
+        causation_id=context.causation_id,
+        traceparent=context.traceparent,
+    ).SerializeToString()
+
+
+def decode_context(data: bytes) -> RequestContext:
+    """Parse a request context."""
+    return _context(context_pb2.RequestContext.FromString(data))
+
+
+def new_event(
+    key: AggregateKey, version: Version, message: Message, kind: EventType, request_id: str, context: bytes
+) -> tuple[str, NewEvent]:
+    """Return a new event's id, and the event ready for the store. `context` is a serialized RequestContext."""
+    event_id = str(uuid7())
+    event = event_pb2.Event(
+        event_id=event_id,
+        domain=key.domain,
+        aggregate_id=key.aggregate_id,
+        version=version,
+        type=kind.identifier,
+        revision=kind.revision,
+        request_id=request_id,
+    )
+    event.plain.type_url = kind.type_url
+    event.plain.value = message.SerializeToString()
+    record = event.SerializeToString() + b"\x52" + varint(len(context)) + context  # field 10: the context
+    return event_id, NewEvent(key=key, version=version, type=kind.identifier, request_id=request_id, record=record)
+
+
+def payload(stored: StoredEvent, registry: Registry) -> Message:
+    """Return the domain message of a stored event, in the form that the present contract gives it.
+
+    Raises UnreadableEvent when no registered event has its name.
+    """
+    return _message(event_pb2.Event.FromString(stored.record), stored, registry)
+
+
+def recorded(stored: StoredEvent, registry: Registry) -> Recorded[Any]:
+    """Return a stored event as handlers see it; raises as `payload` does."""
+    event = event_pb2.Event.FromString(stored.record)
+    return Recorded(
+        event=_message(event, stored, registry),
+        position=stored.position,
+        event_id=event.event_id,
+        key=stored.key,
+        version=stored.version,
+        type=stored.type,
+        revision=event.revision,
+        recorded_at=EPOCH + timedelta(microseconds=stored.recorded_at),
+        request_id=event.request_id,
+        context=_context(event.context),
+    )
+
+
+class UnreadableEvent(Exception):
+    """A stored event's name belongs to no registered event: the contract lost a type that the log still has."""
+
+
+def element(stored: StoredEvent) -> bytes:
+    """Return a stored event as one element of a field `repeated Event events = 1`."""
+    seconds, micros = divmod(stored.recorded_at, 1_000_000)
+    time = _SECONDS + varint(seconds)
+    if micros:
+        time += _NANOS + varint(micros * 1000)
+    tail = _POSITION + varint(stored.position) + _RECORDED_AT + varint(len(time)) + time
+    return _ELEMENT + varint(len(stored.record) + len(tail)) + stored.record + tail
+
+
+def varint(value: int) -> bytes:
+    """Encode a non-negative integer as a protobuf varint."""
+    if value < 0x80:
+        return value.to_bytes(1, "little")
+    parts = bytearray()
+    while value >= 0x80:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
+
+
+def _message(event: event_pb2.Event, stored: StoredEvent, registry: Registry) -> Message:
+    kind = registry.event_named(stored.type)
+    if kind is None:
+        raise UnreadableEvent(stored.type)
+    message = kind.message.FromString(event.plain.value)
+    if kind.upcasters:
+        for revision in range(event.revision, kind.revision):
+            if revision in kind.upcasters:
+                message = kind.upcasters[revision](message)
+    return message
+
+
+def _context(message: context_pb2.RequestContext) -> RequestContext:
+    return RequestContext(
+        tenant_id=message.tenant_id,
+        actor_id=message.actor_id,
+        correlation_id=message.correlation_id,
+        causation_id=message.causation_id,
+        traceparent=message.traceparent,
+    )

@@ -1,0 +1,245 @@
+"""The executor: carries one command from its lane to its commit, however often that takes.
+
+It runs the decision, has it committed together with the command's outcome, and only then lets the new state be seen. A conflict is decided
+again on fresh state; a handler that fails is tried again, counted each time, and parked in the end.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from comby.server.application import incidents
+from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.decisions import Decider, Decision, Written
+from comby.server.application.errors import (
+    CommandParked,
+    FacadeError,
+    RequestIdReused,
+    Unavailable,
+)
+from comby.server.application.isolation import Isolation
+from comby.server.application.limits import Limits
+from comby.server.application.pending import Pending
+from comby.server.application.receipts import (
+    accepted_receipt,
+    encode_outcome,
+    receipt_of,
+)
+from comby.server.application.repository import Repository
+from comby.server.application.requests import Receipt, Stage
+from comby.server.application.same_command import same_command
+from comby.server.application.tokens import ConsistencyTokens
+from comby.server.application.watchdog import HandlerInterrupted
+from comby.server.domain.identity import Version
+from comby.server.ports.command_store import CommandStatus, NewCommand, StoredCommand
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import (
+    AcceptCommand,
+    CommandKnown,
+    CommandNotOpen,
+    CommandStarted,
+    Committed,
+    FinishCommand,
+    StartCommand,
+    VersionConflict,
+)
+
+_log = structlog.get_logger("comby.executor")
+CONFLICTS = 10
+"""Decisions on fresh state before the command waits longer."""
+RETRY_BASE = 0.1
+"""Seconds before the second attempt; doubled before each further one."""
+STORE_RETRY = 0.5
+"""Seconds between tries of a stored command while the store is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a command left the executor: with a receipt, or with an error that says nothing of it is stored."""
+
+    receipt: Receipt | None = None
+    error: FacadeError | None = None
+    event_types: frozenset[str] = frozenset()
+
+
+class Executor:
+    """`settle` is told the end of every command, once."""
+
+    def __init__(
+        self,
+        decider: Decider,
+        queue: CommitQueue,
+        repository: Repository,
+        tokens: ConsistencyTokens,
+        isolation: Isolation,
+        limits: Limits,
+        settle: Callable[[Pending, Settlement], None],
+    ) -> None:
+        self._decider = decider
+        self._queue = queue
+        self._repository = repository
+        self._tokens = tokens
+        self._isolation = isolation
+        self._limits = limits
+        self._settle = settle
+        self._snapshots: set[asyncio.Task[None]] = set()
+
+    async def execute(self, pending: Pending) -> None:
+        """Carry a command to its end; it is executed, refused, parked, or was finished elsewhere."""
+        while True:
+            try:
+                settlement = await self._attempt(pending)
+            except StoreUnavailable:
+                self._forget(pending)
+                if not pending.durable:
+                    self._settle(pending, Settlement(error=Unavailable()))
+                    return
+                await asyncio.sleep(STORE_RETRY)
+                continue
+            if settlement is not None:
+                self._settle(pending, settlement)
+                return
+            await asyncio.sleep(RETRY_BASE * 2 ** (pending.attempts - 1) * random.uniform(0.8, 1.2))
+
+    async def _attempt(self, pending: Pending) -> Settlement | None:
+        """Start and run the command once; None when the handler failed and is to be tried again."""
+        if pending.attempts >= self._limits.attempts:
+            return await self._park(pending, incidents.report("command ended the process", RuntimeError(), command=pending.kind.identifier))
+        if not pending.durable:
+            return await self._begin(pending)
+        hold = self._isolation.alone() if pending.suspect else self._isolation.together()
+        async with hold:
+            started = await self._queue.submit(StartCommand(key=pending.key))
+            if isinstance(started, CommandNotOpen):
+                return self._as_stored(started.stored)
+            assert isinstance(started, CommandStarted)
+            pending.attempts = started.attempts
+            return await self._begin(pending)
+
+    async def _begin(self, pending: Pending) -> Settlement | None:
+        try:
+            return await self._decide_and_commit(pending)
+        except StoreUnavailable:
+            raise
+        except (Exception, HandlerInterrupted) as error:
+            incident = incidents.report("handler failed", error, command=pending.kind.identifier, attempt=pending.attempts)
+            self._forget(pending)
+            return await self._failed(pending, incident)
+
+    async def _decide_and_commit(self, pending: Pending) -> Settlement:
+        tries = 0
+        while True:
+            decision = await self._decider.decide(pending)
+            verdict = await self._queue.submit(_finish(pending, decision))
+            match verdict:
+                case Committed():
+                    self._remember(decision)
+                    return self._committed(pending, decision, verdict)
+                case CommandKnown(stored):
+                    return self.known(pending, stored)
+                case CommandNotOpen(stored):
+                    return self._as_stored(stored)
+                case VersionConflict(violations):
+                    for violation in violations:
+                        self._repository.forget(violation.key)
+                case _:
+                    raise TypeError(f"no verdict of a finish: {type(verdict).__name__}")
+            tries += 1
+            if tries % CONFLICTS == 0:
+                _log.warning("conflicts persist", command=pending.kind.identifier, tries=tries)
+                await asyncio.sleep(RETRY_BASE * random.uniform(1.0, 3.0))
+            else:
+                await asyncio.sleep(0.001 * 2**min(tries, 6) * random.random())
+
+    async def _failed(self, pending: Pending, incident: str) -> Settlement | None:
+        """Count a failed attempt; store a command that was not stored before its first failure."""
+        if not pending.durable:
+            pending.attempts = 1
+            verdict = await self._queue.submit(AcceptCommand(command=_with_attempts(pending, 1)))
+            if isinstance(verdict, CommandKnown):
+                return self.known(pending, verdict.stored)
+            pending.durable = True
+            pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
+        if pending.attempts >= self._limits.attempts:
+            return await self._park(pending, incident)
+        return None
+
+    async def _park(self, pending: Pending, incident: str) -> Settlement:
+        error = CommandParked(incident=incident, attempts=pending.attempts)
+        verdict = await self._queue.submit(
+            FinishCommand(
+                command=pending.key, status=CommandStatus.PARKED, outcome=encode_outcome((), error), version=Version(0)
+            )
+        )
+        if isinstance(verdict, CommandNotOpen):
+            return self._as_stored(verdict.stored)
+        _log.error("command parked", command=pending.kind.identifier, request_id=pending.key.request_id, incident=incident)
+        return Settlement(_receipt(pending, Stage.PARKED, error))
+
+    def known(self, pending: Pending, stored: StoredCommand) -> Settlement:
+        """Answer a request id that is stored already: with the stored outcome if it is the same command."""
+        if not same_command(pending, stored):
+            return Settlement(error=RequestIdReused(pending.key.request_id))
+        return Settlement(receipt_of(stored, self._tokens))
+
+    def _as_stored(self, stored: StoredCommand | None) -> Settlement:
+        if stored is None:
+            return Settlement(error=Unavailable())
+        return Settlement(receipt_of(stored, self._tokens))
+
+    def _committed(self, pending: Pending, decision: Decision, verdict: Committed) -> Settlement:
+        if decision.error is not None:
+            return Settlement(_receipt(pending, Stage.REJECTED, decision.error))
+        receipt = Receipt(
+            request_id=pending.key.request_id,
+            stage=Stage.EXECUTED,
+            aggregate_id=pending.aggregate.aggregate_id,
+            aggregate_version=decision.version,
+            position=verdict.last,
+            token=self._tokens.make(verdict.last),
+            event_ids=decision.event_ids,
+        )
+        return Settlement(receipt, event_types=frozenset(event.type for event in decision.events))
+
+    def _remember(self, decision: Decision) -> None:
+        for written in decision.written:
+            self._repository.remember(written.key, written.loaded, len(written.state))
+            every = self._limits.snapshot_every
+            if written.loaded.version // every > written.before // every:
+                task = asyncio.get_running_loop().create_task(self._snapshot(written))
+                self._snapshots.add(task)
+                task.add_done_callback(self._snapshots.discard)
+
+    async def _snapshot(self, written: Written) -> None:
+        try:
+            await self._repository.save_snapshot(written.key, written.kind, written.loaded.version, written.state)
+        except StoreUnavailable:
+            _log.warning("snapshot not saved", aggregate=written.kind.identifier)
+
+    def _forget(self, pending: Pending) -> None:
+        self._repository.forget(pending.aggregate)
+
+
+def _finish(pending: Pending, decision: Decision) -> FinishCommand:
+    return FinishCommand(
+        command=pending.key if pending.durable else pending.new,
+        status=CommandStatus.REJECTED if decision.error is not None else CommandStatus.EXECUTED,
+        outcome=encode_outcome(decision.event_ids, decision.error),
+        version=decision.version,
+        checks=decision.checks,
+        events=decision.events,
+        closes=decision.closes,
+        states=decision.states,
+    )
+
+
+def _receipt(pending: Pending, stage: Stage, error: FacadeError) -> Receipt:
+    return Receipt(
+        request_id=pending.key.request_id, stage=stage, aggregate_id=pending.aggregate.aggregate_id, error=error
+    )
+
+
+def _with_attempts(pending: Pending, attempts: int) -> NewCommand:
+    return replace(pending.new, attempts=attempts)

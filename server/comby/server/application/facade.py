@@ -1,0 +1,252 @@
+"""The facade: the one object that serves an app. It registers what the app consists of, and offers all that a transport binds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from comby.server.application import incidents
+from comby.server.application.errors import ConsumerNotFound
+from comby.server.application.limits import Limits
+from comby.server.application.refresh import refresh_states
+from comby.server.application.registry import Registrable, Registry
+from comby.server.application.requests import (
+    AggregateListRequest,
+    AggregatePage,
+    AggregateRequest,
+    AggregateView,
+    CommandListRequest,
+    CommandPage,
+    CommandRequest,
+    CommandView,
+    ConsumerView,
+    EventBatch,
+    QueryAnswer,
+    QueryRequest,
+    ReadRequest,
+    Receipt,
+    Stage,
+    SubscribeRequest,
+    SubscriptionMessage,
+)
+from comby.server.application.runtime import Middleware, Runtime
+from comby.server.application.tokens import make_page_token, read_page_token
+from comby.server.application.validation import Validation
+from comby.server.domain.context import RequestContext
+from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
+from comby.server.domain.middleware import (
+    CommandMiddleware,
+    EventMiddleware,
+    QueryMiddleware,
+)
+from comby.server.ports.broker import Broker
+from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.store import Store
+from google.protobuf.message import Message
+
+DEFAULT_PAGE = 100
+
+
+class Facade:
+    """Register, then enter it as an async context manager; all refusals of the app come then, as RegistrationRefused.
+
+    Every method may raise Unavailable when the store can not be used now.
+    """
+
+    def __init__(self, name: str, store: Store, broker: Broker, limits: Limits | None = None) -> None:
+        self.name = name
+        self.limits = limits or Limits()
+        self.registry = Registry()
+        self.validation = Validation()
+        self._middleware = Middleware()
+        self._store = store
+        self._broker = broker
+        self._runtime: Runtime | None = None
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def register(self, *registrables: Registrable) -> None:
+        """Add aggregates, handlers, projections, reactors and upcasters; classes of handlers are made without arguments."""
+        for registrable in registrables:
+            self.registry.add(registrable)
+
+    def use(self, *middleware: CommandMiddleware | QueryMiddleware | EventMiddleware) -> None:
+        """Add middleware; an object may stand around commands, queries and events at once."""
+        for one in middleware:
+            if hasattr(one, "on_command"):
+                self._middleware.commands.append(one)
+            if hasattr(one, "on_query"):
+                self._middleware.queries.append(one)
+            if hasattr(one, "on_event"):
+                self._middleware.events.append(one)
+
+    async def __aenter__(self) -> Self:
+        self.registry.seal()
+        head = await self._store.events.head()
+        runtime = Runtime(self._store, self.registry, self.validation, self._middleware, self.limits, head)
+        self._runtime = runtime
+        self._stack.enter_context(runtime.watchdog.running())
+        if self._store.events.unclean:
+            runtime.commands.fast_path_after = asyncio.get_running_loop().time() + self.limits.suspicion
+        self._spawn("commit queue", runtime.queue.run())
+        self._spawn("tail", runtime.tail.run())
+        self._spawn("announcements", self._announce(runtime))
+        await runtime.projections.start()
+        await runtime.claims.recover()
+        self._spawn("claims", runtime.claims.run())
+        self._spawn("retention", runtime.claims.forget_old())
+        self._spawn("refresh", refresh_states(self._store, self.registry, runtime.repository, runtime.queue))
+        await runtime.reactors.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        runtime = self._running
+        self.begin_stop()
+        await runtime.reactors.stop()
+        await runtime.commands.stop()
+        await runtime.lanes.stop()
+        await runtime.projections.stop()
+        await runtime.queue.drained()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        self._runtime = None
+
+    @property
+    def _running(self) -> Runtime:
+        if self._runtime is None:
+            raise RuntimeError("the facade is not running: enter it with `async with`")
+        return self._runtime
+
+    @property
+    def identity(self) -> LogIdentity:
+        """The log, and its incarnation."""
+        return self._store.events.identity
+
+    async def head(self) -> Position:
+        """Return the log's last position."""
+        return await self._store.events.head()
+
+    def begin_stop(self) -> None:
+        """Take no more commands, and let subscriptions say goodbye; what is accepted goes on."""
+        self._running.commands.stopping = True
+        self._running.subscriptions.begin_stop()
+
+    async def drain(self, timeout: float) -> None:
+        """Wait, at most `timeout` seconds, until no command runs."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._running.lanes.drained()
+                await self._running.queue.drained()
+        except TimeoutError:
+            return
+
+    def dispatch_command(self, request: CommandRequest) -> asyncio.Future[Receipt]:
+        """Dispatch a command; see CommandBus.dispatch."""
+        return self._running.commands.dispatch(request)
+
+    async def wait_for_command(
+        self, context: RequestContext, request_id: str, stage: Stage, timeout: float | None
+    ) -> Receipt:
+        """Wait until a command reaches a stage; see CommandRecords.wait."""
+        return await self._running.records.wait(context, request_id.lower(), stage, timeout)
+
+    async def get_command(self, context: RequestContext, request_id: str) -> CommandView:
+        """Return a stored command. Raises CommandNotFound."""
+        return await self._running.records.get(CommandKey(context.tenant_id, request_id.lower()))
+
+    async def list_commands(self, request: CommandListRequest) -> CommandPage:
+        """Return a page of stored commands."""
+        return await self._running.records.list(request)
+
+    async def retry_command(self, context: RequestContext, request_id: str) -> CommandView:
+        """Queue a parked command again. Raises CommandNotFound or CommandNotParked."""
+        return await self._running.records.retry(CommandKey(context.tenant_id, request_id.lower()))
+
+    async def cancel_command(self, context: RequestContext, request_id: str) -> CommandView:
+        """Give up a command. Raises CommandNotFound or CommandFinished."""
+        return await self._running.records.cancel(CommandKey(context.tenant_id, request_id.lower()))
+
+    async def dispatch_query(self, request: QueryRequest) -> QueryAnswer:
+        """Answer a query; see QueryBus.dispatch."""
+        return await self._running.queries.dispatch(request)
+
+    def stream_query(self, request: QueryRequest) -> AsyncIterator[Message]:
+        """Answer a live query; see QueryBus.stream."""
+        return self._running.queries.stream(request)
+
+    async def get_aggregate(self, request: AggregateRequest) -> AggregateView:
+        """Return an aggregate's state; see History.get."""
+        return await self._running.history.get(request)
+
+    async def list_aggregates(self, request: AggregateListRequest) -> AggregatePage:
+        """Return a page of aggregates; see History.list."""
+        return await self._running.history.list(request)
+
+    def read_events(self, request: ReadRequest) -> AsyncIterator[EventBatch]:
+        """Read a finite range; see Subscriptions.read."""
+        return self._running.subscriptions.read(request)
+
+    def subscribe(self, request: SubscribeRequest) -> AsyncIterator[SubscriptionMessage]:
+        """Open a subscription; see Subscriptions.subscribe."""
+        return self._running.subscriptions.subscribe(request)
+
+    async def consumers(self) -> Sequence[ConsumerView]:
+        """Return all projections and reactors, by name."""
+        views = [*self._running.projections.views(), *self._running.reactors.views()]
+        return sorted(views, key=lambda view: view.name)
+
+    async def rebuild_projection(self, name: str) -> ConsumerView:
+        """Begin a rebuild beside the live projection. Raises ConsumerNotFound or RebuildRunning."""
+        return await self._running.projections.rebuild(name)
+
+    async def waiting_keys(
+        self, context: RequestContext, reactor: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[WaitingKey], str]:
+        """Return a page of the aggregates that wait for a reactor, in the context's tenant. Raises ConsumerNotFound or InvalidToken."""
+        if reactor and reactor not in self._running.reactors.running:
+            raise ConsumerNotFound(reactor)
+        scope = f"waiting/{context.tenant_id}/{reactor}"
+        size = min(page_size or DEFAULT_PAGE, self.limits.page_size)
+        start = int(read_page_token(scope, page_token, int)[0]) if page_token else 0
+        found: list[WaitingKey] = []
+        for name, running in sorted(self._running.reactors.running.items()):
+            if not reactor or name == reactor:
+                own = [one for one in running.waiting.values() if one.key.tenant_id == context.tenant_id]
+                found += sorted(own, key=lambda one: (one.key.domain, one.key.aggregate_id))
+        token = make_page_token(scope, start + size) if len(found) > start + size else ""
+        return found[start : start + size], token
+
+    async def resolve_key(
+        self, context: RequestContext, reactor: str, domain: str, aggregate_id: str, *, skip: bool
+    ) -> WaitingKey:
+        """Retry or skip the event at which a reactor failed. Raises ConsumerNotFound when the key does not wait."""
+        running = self._running.reactors.running.get(reactor)
+        key = AggregateKey(context.tenant_id, domain, aggregate_id.lower())
+        resolved = await running.resolve(key, skip=skip) if running is not None else None
+        if resolved is None:
+            raise ConsumerNotFound(reactor)
+        return resolved
+
+    async def _announce(self, runtime: Runtime) -> None:
+        """Pass the head on to the broker, and the broker's announcements to the bus."""
+        position = runtime.bus.position
+        while True:
+            await runtime.bus.above(position)
+            position = runtime.bus.position
+            await self._broker.announce(position)
+
+    def _spawn(self, what: str, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        task.add_done_callback(lambda done: _watch(what, done))
+        self._tasks.append(task)
+
+
+def _watch(what: str, task: asyncio.Task[None]) -> None:
+    """Report a part that ended although it never should."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        incidents.report("part of the facade ended", error, part=what)

@@ -1,0 +1,103 @@
+"""Lanes: the commands of one aggregate, one at a time and in order; different aggregates run side by side."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from comby.server.application.pending import Pending
+from comby.server.domain.identity import AggregateKey
+
+
+@dataclass(slots=True)
+class Lane:
+    """One aggregate's queue. `accepting` counts its commands that are being stored; `running` is the one in hand."""
+
+    queue: deque[Pending] = field(default_factory=deque)
+    accepting: int = 0
+    durable: int = 0
+    running: Pending | None = None
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is left of the lane."""
+        return self.running is None and not self.queue and not self.accepting
+
+
+class Lanes:
+    """All lanes. `execute` carries one command to its end; its lane waits for it, the commit included."""
+
+    def __init__(self, execute: Callable[[Pending], Awaitable[None]]) -> None:
+        self._execute = execute
+        self._lanes: dict[AggregateKey, Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def backlog(self, key: AggregateKey) -> bool:
+        """Tell whether an aggregate has stored commands that are not executed yet: a waited one must not overtake them."""
+        lane = self._lanes.get(key)
+        return lane is not None and (lane.accepting > 0 or lane.durable > 0)
+
+    def enqueue(self, pending: Pending) -> None:
+        """Put a command at the tail of its lane."""
+        lane = self._lanes.get(pending.aggregate)
+        if lane is None:
+            lane = self._lanes[pending.aggregate] = Lane()
+        lane.queue.append(pending)
+        lane.durable += pending.durable
+        if lane.task is None:
+            lane.task = asyncio.get_running_loop().create_task(self._run(pending.aggregate, lane))
+            self._tasks.add(lane.task)
+            lane.task.add_done_callback(self._tasks.discard)
+
+    def begin_accept(self, key: AggregateKey) -> None:
+        """Note that a command of the aggregate is being stored: nothing may overtake it."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane()
+        lane.accepting += 1
+
+    def end_accept(self, key: AggregateKey) -> None:
+        """Note that it is stored, or refused."""
+        lane = self._lanes[key]
+        lane.accepting -= 1
+        self._drop_if_idle(key, lane)
+
+    def take_transient(self, key: AggregateKey) -> list[Pending]:
+        """Take the commands that are not stored out of the aggregate's queue, in order, so that they can be stored."""
+        lane = self._lanes.get(key)
+        if lane is None or not lane.queue:
+            return []
+        taken = [pending for pending in lane.queue if not pending.durable]
+        if taken:
+            lane.queue = deque(pending for pending in lane.queue if pending.durable)
+        return taken
+
+    async def stop(self) -> None:
+        """Cancel what runs; stored commands go on after the next start."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def drained(self) -> None:
+        """Wait until no lane runs."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def _run(self, key: AggregateKey, lane: Lane) -> None:
+        try:
+            while lane.queue:
+                pending = lane.queue.popleft()
+                lane.running = pending
+                counted = pending.durable
+                await self._execute(pending)
+                lane.durable -= counted
+                lane.running = None
+        finally:
+            lane.task = None
+            self._drop_if_idle(key, lane)
+
+    def _drop_if_idle(self, key: AggregateKey, lane: Lane) -> None:
+        if lane.idle and lane.task is None:
+            self._lanes.pop(key, None)

@@ -1,0 +1,136 @@
+"""The tail: the newest events, read from the store once for all who follow the log, and kept encoded.
+
+Everybody has one cursor and asks for the page after it. Whether it comes from memory or from the store, it is the same log.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comby.server.application import incidents
+from comby.server.application.event_bus import EventBus, Level
+from comby.server.application.event_codec import element
+from comby.server.application.limits import Limits
+from comby.server.domain.identity import Position
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import (
+    EventFilter,
+    EventPage,
+    EventStore,
+    StoredEvent,
+)
+
+EVERYTHING = EventFilter()
+RETRY_SECONDS = 0.5
+"""Between tries while the store is away."""
+POLL_SECONDS = 1.0
+"""How often the store is asked although nobody announced anything: announcements are hints."""
+
+
+@dataclass(slots=True)
+class TailEvent:
+    """An event and its encoded form, which is made when the first subscriber wants it."""
+
+    stored: StoredEvent
+    encoded: bytes | None = None
+
+    def encode(self) -> bytes:
+        """Return the event as an element of a field `repeated Event events = 1`."""
+        if self.encoded is None:
+            self.encoded = element(self.stored)
+        return self.encoded
+
+
+@dataclass(frozen=True, slots=True)
+class TailPage:
+    """One page of the log, as EventPage."""
+
+    events: Sequence[TailEvent]
+    through: Position
+
+
+class LogTail:
+    """`level` tells how far the log has been read; run `run` as a task."""
+
+    def __init__(self, events: EventStore, bus: EventBus, limits: Limits) -> None:
+        self._events = events
+        self._bus = bus
+        self._limits = limits
+        self._ring: list[TailEvent] = []
+        self._start = Position(bus.position)
+        self._bytes = 0
+        self.level = Level(bus.position)
+
+    async def run(self) -> None:
+        """Follow the log until cancelled."""
+        while True:
+            try:
+                await self._read_on()
+                await self._bus.above(self.level.position, timeout=POLL_SECONDS)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                incidents.report("tail failed", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> TailPage:
+        """Return matching events after a position, from memory where it reaches back that far. Raises StoreUnavailable."""
+        if after >= self._start:
+            return self._from_memory(after, filter, limit, max_bytes)
+        page = await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
+        return TailPage([TailEvent(stored) for stored in page.events], page.through)
+
+    def _from_memory(self, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> TailPage:
+        found: list[TailEvent] = []
+        size = 0
+        ring = self._ring
+        for place in range(after - self._start, len(ring)):
+            event = ring[place]
+            if matches(filter, event.stored):
+                size += len(event.stored.record)
+                if found and (len(found) >= limit or size > max_bytes):
+                    return TailPage(found, Position(event.stored.position - 1))
+                found.append(event)
+        return TailPage(found, Position(max(after, self._start + len(ring))))
+
+    async def _read_on(self) -> None:
+        while True:
+            after = self.level.position
+            page = await self._events.read(
+                after=after, filter=EVERYTHING, limit=self._limits.commit_batch, max_bytes=self._limits.tail_bytes // 4
+            )
+            self._append(page)
+            if page.through == after:
+                return
+
+    def _append(self, page: EventPage) -> None:
+        for stored in page.events:
+            self._ring.append(TailEvent(stored))
+            self._bytes += len(stored.record)
+        self._trim()
+        self._bus.rise(page.through)
+        self.level.rise(page.through)
+
+    def _trim(self) -> None:
+        """Let go of the oldest, a quarter at a time: it costs a move of the rest."""
+        limits = self._limits
+        if len(self._ring) <= limits.tail_events and self._bytes <= limits.tail_bytes:
+            return
+        drop = 0
+        while drop < len(self._ring) and (
+            len(self._ring) - drop > limits.tail_events * 3 // 4 or self._bytes > limits.tail_bytes * 3 // 4
+        ):
+            self._bytes -= len(self._ring[drop].stored.record)
+            drop += 1
+        del self._ring[:drop]
+        self._start = Position(self._start + drop)
+
+
+def matches(filter: EventFilter, stored: StoredEvent) -> bool:
+    """Tell whether an event is selected."""
+    return (
+        (filter.tenant_id is None or stored.key.tenant_id == filter.tenant_id)
+        and (not filter.types or stored.type in filter.types)
+        and (not filter.domains or stored.key.domain in filter.domains)
+        and (filter.aggregate is None or stored.key == filter.aggregate)
+    )

@@ -1,0 +1,70 @@
+"""Commands on their way through this process, and those who wait for them."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from comby.server.application.contract import CommandType
+from comby.server.application.errors import FacadeError
+from comby.server.application.requests import Receipt, Stage
+from comby.server.domain.context import RequestContext
+from comby.server.domain.identity import AggregateKey, CommandKey
+from comby.server.ports.command_store import NewCommand
+from google.protobuf.message import Message
+
+_ORDER = {Stage.ACCEPTED: 1, Stage.EXECUTED: 2, Stage.PROJECTED: 3}
+
+
+def satisfies(reached: Stage, goal: Stage) -> bool:
+    """Tell whether a wait for `goal` ends at `reached`; it always ends where a command ends."""
+    return _ORDER.get(reached, 9) >= _ORDER[goal]
+
+
+@dataclass(slots=True)
+class Waiter:
+    """Somebody who waits for a stage."""
+
+    goal: Stage
+    future: asyncio.Future[Receipt]
+    timer: asyncio.TimerHandle | None = None
+
+    def answer(self, receipt: Receipt) -> None:
+        """End the wait."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if not self.future.done():
+            self.future.set_result(receipt)
+
+    def fail(self, error: FacadeError) -> None:
+        """End the wait with an error: nothing is known to be stored."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pending:
+    """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process before."""
+
+    key: CommandKey
+    aggregate: AggregateKey
+    kind: CommandType
+    message: Message
+    context: RequestContext
+    new: NewCommand
+    durable: bool = False
+    suspect: bool = False
+    attempts: int = 0
+    waiters: list[Waiter] = field(default_factory=list)
+    settled: asyncio.Event | None = None
+
+    def reached(self, receipt: Receipt) -> None:
+        """Answer those who wait for this stage or an earlier one."""
+        if self.waiters:
+            still = []
+            for waiter in self.waiters:
+                if satisfies(receipt.stage, waiter.goal):
+                    waiter.answer(receipt)
+                else:
+                    still.append(waiter)
+            self.waiters = still

@@ -1,0 +1,113 @@
+"""The repository: aggregates' states, loaded from the store and kept in memory as (version, state), never as aggregate objects."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from comby.server.application.contract import AggregateType
+from comby.server.application.event_codec import EPOCH, payload
+from comby.server.application.limits import Limits
+from comby.server.application.registry import Registry
+from comby.server.domain.aggregate import apply_event
+from comby.server.domain.context import Execution, RequestContext
+from comby.server.domain.identity import AggregateKey, Version
+from comby.server.ports.snapshot_store import Snapshot
+from comby.server.ports.store import Store
+from google.protobuf.message import Message
+
+PAGE_EVENTS = 1000
+"""Events read at once when an aggregate is folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An aggregate as committed. The state is shared: copy it before it is changed. `kind` is None where it does not exist."""
+
+    version: Version
+    state: Message
+    closed: bool
+    kind: AggregateType | None
+
+
+class Repository:
+    """Loads states, and remembers them until they are forgotten or too many."""
+
+    def __init__(self, store: Store, registry: Registry, limits: Limits) -> None:
+        self._store = store
+        self._registry = registry
+        self._limits = limits
+        self._cache: OrderedDict[AggregateKey, tuple[Loaded, int]] = OrderedDict()
+        self._bytes = 0
+
+    def cached(self, key: AggregateKey) -> Loaded | None:
+        """Return what is remembered of an aggregate."""
+        found = self._cache.get(key)
+        if found is None:
+            return None
+        self._cache.move_to_end(key)
+        return found[0]
+
+    def remember(self, key: AggregateKey, loaded: Loaded, size: int) -> None:
+        """Keep a committed state of `size` serialized bytes."""
+        self.forget(key)
+        self._cache[key] = (loaded, size)
+        self._bytes += size
+        while len(self._cache) > self._limits.cached_aggregates or self._bytes > self._limits.cached_bytes:
+            _, (_, dropped) = self._cache.popitem(last=False)
+            self._bytes -= dropped
+
+    def forget(self, key: AggregateKey) -> None:
+        """Drop what is remembered, so that the store is asked next time."""
+        found = self._cache.pop(key, None)
+        if found is not None:
+            self._bytes -= found[1]
+
+    async def load(self, key: AggregateKey, kind: AggregateType) -> Loaded:
+        """Return an aggregate as committed, from memory or from the store; at version 0 where it does not exist.
+
+        `kind` is what the caller takes it for; `Loaded.kind` is what it is. Raises StoreUnavailable.
+        """
+        found = self.cached(key)
+        if found is not None:
+            return found
+        loaded = await self.load_stored(key, kind)
+        self.remember(key, loaded, loaded.state.ByteSize())
+        return loaded
+
+    async def load_stored(self, key: AggregateKey, kind: AggregateType) -> Loaded:
+        """Load from the store: the state's row where it is of this fold, else snapshot and events."""
+        version, closed = await self._store.events.version(key)
+        if version == 0:
+            return Loaded(version, kind.state(), closed, None)
+        row = await self._store.read_models.get(kind.model, key.tenant_id, key.aggregate_id)
+        if row is not None and row.stamp == kind.stamp and row.version >= version:
+            return Loaded(row.version, kind.state.FromString(row.row), closed, kind)
+        return await self.fold(key, kind, closed=closed)
+
+    async def fold(
+        self, key: AggregateKey, kind: AggregateType, *, up_to: Version | None = None, closed: bool = False, snapshots: bool = True
+    ) -> Loaded:
+        """Fold an aggregate's events up to a version, from the latest snapshot before it."""
+        snapshot = await self._store.snapshots.load(key, stamp=kind.stamp, up_to=up_to) if snapshots else None
+        aggregate = kind.cls(
+            key.aggregate_id,
+            snapshot.version if snapshot else Version(0),
+            kind.state.FromString(snapshot.state) if snapshot else kind.state(),
+            REPLAY,
+        )
+        while True:
+            page = await self._store.events.read_aggregate(key, after=aggregate.version, up_to=up_to, limit=PAGE_EVENTS)
+            for stored in page:
+                event = self._registry.event_named(stored.type)
+                if event is not None and event.aggregate is not kind:
+                    return Loaded(stored.version, kind.state(), closed, event.aggregate)
+                apply_event(aggregate, payload(stored, self._registry))
+            if len(page) < PAGE_EVENTS:
+                return Loaded(aggregate.version, aggregate.state, closed, kind if aggregate.version else None)
+
+    async def save_snapshot(self, key: AggregateKey, kind: AggregateType, version: Version, state: bytes) -> None:
+        """Store a snapshot."""
+        await self._store.snapshots.save(Snapshot(key=key, version=version, stamp=kind.stamp, state=state))
+
+
+REPLAY = Execution(request_id="00000000-0000-0000-0000-000000000000", context=RequestContext(), now=EPOCH)
+"""The execution that appliers see while old events are folded: an applier must not look at it."""

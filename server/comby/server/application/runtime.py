@@ -1,0 +1,125 @@
+"""The parts of a running facade, made and wired in one place, in the order in which a command passes them."""
+
+from dataclasses import dataclass, field
+
+from comby.server.application.admission import Admission
+from comby.server.application.claims import Claims
+from comby.server.application.command_bus import CommandBus
+from comby.server.application.command_records import CommandRecords
+from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.decisions import Decider
+from comby.server.application.event_bus import EventBus
+from comby.server.application.executor import Executor, Settlement
+from comby.server.application.history import History
+from comby.server.application.isolation import Isolation
+from comby.server.application.lanes import Lanes
+from comby.server.application.limits import Limits
+from comby.server.application.live_states import LiveStates
+from comby.server.application.log_tail import LogTail
+from comby.server.application.outcomes import Outcomes
+from comby.server.application.pending import Pending
+from comby.server.application.projections import Projections
+from comby.server.application.query_bus import QueryBus
+from comby.server.application.reactors import ReactorParts, Reactors
+from comby.server.application.read_models import ReadModels
+from comby.server.application.registry import Registry
+from comby.server.application.repository import Repository
+from comby.server.application.requests import Receipt
+from comby.server.application.subscriptions import Subscriptions
+from comby.server.application.tokens import ConsistencyTokens
+from comby.server.application.validation import Validation
+from comby.server.application.watchdog import Watchdog
+from comby.server.domain.identity import Position
+from comby.server.domain.middleware import (
+    CommandMiddleware,
+    EventMiddleware,
+    QueryMiddleware,
+)
+from comby.server.ports.event_store import EventFilter
+from comby.server.ports.store import Store
+
+
+@dataclass(slots=True)
+class Middleware:
+    """What stands around commands, queries and events, the outermost first."""
+
+    commands: list[CommandMiddleware] = field(default_factory=list)
+    queries: list[QueryMiddleware] = field(default_factory=list)
+    events: list[EventMiddleware] = field(default_factory=list)
+
+
+class Runtime:
+    """Every part of a running facade, by name."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        validation: Validation,
+        middleware: Middleware,
+        limits: Limits,
+        head: Position,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self.bus = EventBus(head)
+        self.tokens = ConsistencyTokens(store.events.identity)
+        self.queue = CommitQueue(store.events, self.bus, limits)
+        self.tail = LogTail(store.events, self.bus, limits)
+        self.repository = Repository(store, registry, limits)
+        self.watchdog = Watchdog(interrupt=limits.handler_interrupt, abort=limits.handler_abort)
+        self.projections = Projections(store, self.queue, self.tail, registry, middleware.events, limits)
+        self._wire_commands(middleware, validation, limits)
+        self._wire_reads(middleware, validation, limits)
+        parts = ReactorParts(
+            store, self.queue, self.tail, registry, middleware.events, limits, self.commands, self.records
+        )
+        self.reactors = Reactors(parts)
+
+    def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
+        decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)
+        self.executor = Executor(
+            decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle
+        )
+        self.lanes = Lanes(self.executor.execute)
+        self.outcomes = Outcomes()
+        admission = Admission(self._registry, validation)
+        self.commands = CommandBus(
+            admission, self.queue, self.lanes, self.outcomes, self.tokens, limits, self._cover
+        )
+        self.claims = Claims(self._store.commands, self.commands, admission, limits)
+        self.records = CommandRecords(
+            self._store, self.queue, self.commands, admission, self.outcomes, self.tokens, limits, self._cover_stored
+        )
+
+    def _wire_reads(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
+        events = self._store.events
+        read_models = ReadModels(self._store.read_models, self.repository, limits)
+        live = LiveStates(self.repository, self.tail, self._registry, limits)
+        self.queries = QueryBus(
+            self._registry,
+            validation,
+            self.projections,
+            read_models,
+            live,
+            self.tail,
+            self.tokens,
+            middleware.queries,
+            limits,
+        )
+        self.history = History(self._registry, self.repository, read_models, events)
+        self.subscriptions = Subscriptions(events, self.tail, self._registry, self.tokens, limits)
+
+    def _settle(self, pending: Pending, settlement: Settlement) -> None:
+        self.commands.settle(pending, settlement)
+
+    async def _cover(self, receipt: Receipt, types: frozenset[str]) -> None:
+        """Wait until the projections that handle the caused events have applied them."""
+        await self.projections.cover(self.projections.handling(types), receipt.position)
+
+    async def _cover_stored(self, receipt: Receipt) -> None:
+        """Do the same for a command whose events are looked up: one command's events stand together in the log."""
+        count = len(receipt.event_ids)
+        first = Position(receipt.position - count)
+        page = await self._store.events.read(after=first, filter=EventFilter(), limit=max(count, 1), max_bytes=1 << 30)
+        await self._cover(receipt, frozenset(stored.type for stored in page.events) if count else frozenset())

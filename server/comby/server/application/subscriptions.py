@@ -1,0 +1,194 @@
+"""Subscriptions: history, then live events, on one cursor that only reads the log; and finite reads.
+
+A slow subscriber holds back its own stream by not taking what is yielded, and then reads from the store what the tail has let go of.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from comby.server.application.errors import (
+    LogReplaced,
+    Overloaded,
+    PositionBeyondHead,
+    UnknownType,
+)
+from comby.server.application.event_codec import element
+from comby.server.application.limits import Limits
+from comby.server.application.log_tail import LogTail, TailPage
+from comby.server.application.registry import Registry
+from comby.server.application.requests import (
+    AfterPosition,
+    AfterToken,
+    CaughtUp,
+    Checkpoint,
+    Confirmed,
+    EventBatch,
+    EventSelection,
+    FromHead,
+    FromTime,
+    Goodbye,
+    ReadRequest,
+    SubscribeRequest,
+    SubscriptionMessage,
+)
+from comby.server.application.tokens import ConsistencyTokens
+from comby.server.domain.identity import AggregateKey, Position
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import EventFilter, EventStore, StoredEvent
+
+STORE_RETRY = 0.5
+"""Seconds between reads while the store is away; the stream stays open."""
+
+
+class Subscriptions:
+    """Opens streams of events."""
+
+    def __init__(
+        self, events: EventStore, tail: LogTail, registry: Registry, tokens: ConsistencyTokens, limits: Limits
+    ) -> None:
+        self._events = events
+        self._tail = tail
+        self._registry = registry
+        self._tokens = tokens
+        self._limits = limits
+        self._open = 0
+        self._stopping = asyncio.Event()
+
+    def begin_stop(self) -> None:
+        """Make every subscription say goodbye."""
+        self._stopping.set()
+
+    async def subscribe(self, request: SubscribeRequest) -> AsyncIterator[SubscriptionMessage]:
+        """Yield a subscription's messages; raises what `_start` does, or Overloaded, before the first."""
+        if self._open >= self._limits.subscriptions:
+            raise Overloaded("subscriptions", self._limits.subscriptions)
+        filter = self._filter(request.selection)
+        self._open += 1
+        try:
+            head = self._tail.level.position
+            cursor = await self._start(request, head)
+            yield Confirmed(str(uuid4()), self._events.identity, head, cursor)
+            async for message in self._follow(cursor, filter, request.heartbeat):
+                yield message
+        finally:
+            self._open -= 1
+
+    async def _follow(self, cursor: Position, filter: EventFilter, heartbeat: float) -> AsyncIterator[SubscriptionMessage]:
+        clock = asyncio.get_running_loop().time
+        told = clock()
+        live = False
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while not stopping.done():
+                page = await self._page(cursor, filter)
+                if page is not None:
+                    cursor = page.through
+                    if page.events:
+                        encoded = b"".join([event.encode() for event in page.events])
+                        yield EventBatch(encoded, len(page.events), page.events[-1].stored.position)
+                        told = clock()
+                    if cursor < self._tail.level.position:
+                        if clock() - told >= heartbeat:
+                            yield Checkpoint(cursor)
+                            told = clock()
+                        continue
+                    if not live:
+                        live = True
+                        yield CaughtUp(cursor)
+                        told = clock()
+                if not await self._wait(cursor, stopping, max(0.0, told + heartbeat - clock())):
+                    yield Checkpoint(cursor)
+                    told = clock()
+            yield Goodbye("SHUTTING_DOWN", cursor)
+        finally:
+            stopping.cancel()
+
+    async def _page(self, cursor: Position, filter: EventFilter) -> TailPage | None:
+        limits = self._limits
+        try:
+            return await self._tail.page(cursor, filter, limit=limits.batch_events, max_bytes=limits.batch_bytes)
+        except StoreUnavailable:
+            await asyncio.sleep(STORE_RETRY)
+            return None
+
+    async def _wait(self, cursor: Position, stopping: asyncio.Future[bool], seconds: float) -> bool:
+        """Wait for the tail to move on, or the stop; answer False when the heartbeat is due first."""
+        if self._tail.level.position > cursor:
+            return True
+        moved = asyncio.ensure_future(self._tail.level.above(cursor))
+        try:
+            done, _ = await asyncio.wait((moved, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            moved.cancel()
+        return bool(done)
+
+    async def _start(self, request: SubscribeRequest, head: Position) -> Position:
+        """Resolve where to start. Raises LogReplaced, InvalidToken or PositionBeyondHead."""
+        if request.log is not None and request.log != self._events.identity:
+            raise LogReplaced(self._events.identity)
+        match request.start:
+            case AfterPosition(position):
+                start = position
+            case AfterToken(token):
+                start = self._tokens.read(token)
+            case FromTime(time):
+                return await self._events.position_before(time)
+            case FromHead():
+                return head
+        if start > head:
+            head = await self._events.head()
+            if start > head:
+                raise PositionBeyondHead(position=start, head=head)
+        return start
+
+    async def read(self, request: ReadRequest) -> AsyncIterator[EventBatch]:
+        """Yield a finite range in batches."""
+        filter = self._filter(request.selection)
+        limits = self._limits
+        left = request.limit or None
+        cursor = request.after
+        head = await self._events.head()
+        end = Position(1) if request.backwards else head
+        if cursor > head:
+            raise PositionBeyondHead(position=cursor, head=head)
+        while head and (left is None or left > 0):
+            size = limits.batch_events if left is None else min(left, limits.batch_events)
+            page = await self._events.read(
+                after=cursor, filter=filter, limit=size, max_bytes=limits.batch_bytes, backwards=request.backwards
+            )
+            events = [stored for stored in page.events if request.backwards or stored.position <= head]
+            if events:
+                yield _batch(events)
+                left = None if left is None else left - len(events)
+            cursor = page.through
+            if (cursor <= end) if request.backwards else (cursor >= end):
+                return
+
+    def _filter(self, selection: EventSelection) -> EventFilter:
+        """Turn a caller's selection into the store's. Raises UnknownType."""
+        types: set[str] = set()
+        for name in selection.types:
+            kind = self._registry.event_named(name)
+            if kind is None:
+                raise UnknownType(name)
+            types.update(kind.names)
+        known = self._registry.domains()
+        for domain in selection.domains:
+            if domain not in known:
+                raise UnknownType(domain)
+        aggregate = None
+        if selection.aggregate_id:
+            if len(selection.domains) != 1:
+                raise UnknownType(selection.aggregate_id)
+            aggregate = AggregateKey(selection.context.tenant_id, next(iter(selection.domains)), selection.aggregate_id.lower())
+        return EventFilter(
+            tenant_id=None if selection.all_tenants else selection.context.tenant_id,
+            domains=frozenset() if aggregate else selection.domains,
+            types=frozenset(types),
+            aggregate=aggregate,
+        )
+
+
+def _batch(events: list[StoredEvent]) -> EventBatch:
+    return EventBatch(b"".join([element(stored) for stored in events]), len(events), events[-1].position)

@@ -1,0 +1,38 @@
+"""The identities and counters that every other room shares."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+Position = NewType("Position", int)
+"""A place in the log: from 1, without gaps; 0 is before the first event."""
+
+Version = NewType("Version", int)
+"""An aggregate's count of events: from 1, without gaps; 0 means that it does not exist."""
+
+DEFAULT_TENANT = "default"
+"""The tenant of a call that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateKey:
+    """Which aggregate: two tenants, and two domains, may use the same id."""
+
+    tenant_id: str
+    domain: str
+    aggregate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """Which command: the request id is the caller's, so it counts inside its tenant only."""
+
+    tenant_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """Which log, and which life of it; the incarnation is renewed when positions may have been given twice."""
+
+    log_id: str
+    incarnation: str

@@ -1,0 +1,1 @@
+"""What the application needs from the outside: abstract stores and the broker. Every error is documented here."""

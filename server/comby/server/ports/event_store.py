@@ -1,0 +1,265 @@
+"""The event store: the log of events, and the one transaction in which everything that belongs together is written."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from comby.server.domain.identity import (
+    AggregateKey,
+    CommandKey,
+    LogIdentity,
+    Position,
+    Version,
+)
+from comby.server.ports.checkpoint_store import (
+    AdvanceConsumer,
+    Advanced,
+    CheckpointMoved,
+)
+from comby.server.ports.command_store import CommandStatus, NewCommand, StoredCommand
+from comby.server.ports.read_model_store import PutRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to append. `record` is a serialized Event without `position` and `recorded_at`, which the log gives."""
+
+    key: AggregateKey
+    version: Version
+    type: str
+    request_id: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event of the log. `recorded_at` is in microseconds since 1970 in UTC, and never falls from one position to the next."""
+
+    position: Position
+    recorded_at: int
+    key: AggregateKey
+    version: Version
+    type: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCheck:
+    """Refuses the commit unless the aggregate is at this version."""
+
+    key: AggregateKey
+    version: Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptCommand:
+    """Stores a command for later execution. Answers CommandAccepted or CommandKnown."""
+
+    command: NewCommand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCommand:
+    """Counts an attempt of an accepted command before it begins. Answers CommandStarted or CommandNotOpen."""
+
+    key: CommandKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishCommand:
+    """Moves a command to its end together with everything that it causes: all of it or nothing.
+
+    With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a CommandKey an accepted row
+    is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are made in the order of requests, each seeing what
+    those before it in the batch wrote; a failed one answers VersionConflict with every violated check. Otherwise Committed.
+    Each event's version must follow the checked version of its aggregate without a gap, and every written aggregate has a check.
+    `closes` are the aggregates that end. `states` are rows of the free read model. `version` is the target aggregate's after the command.
+    """
+
+    command: NewCommand | CommandKey
+    status: CommandStatus
+    outcome: bytes
+    version: Version
+    checks: tuple[VersionCheck, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+    closes: frozenset[AggregateKey] = frozenset()
+    states: tuple[PutRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelCommand:
+    """Moves an accepted (not yet begun: no attempt) or parked command to cancelled. Answers CommandMoved or CommandNotOpen."""
+
+    key: CommandKey
+    outcome: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryCommand:
+    """Moves a parked command back to accepted, at the tail, with no attempts. Answers CommandMoved or CommandNotOpen."""
+
+    key: CommandKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshState:
+    """Writes a row of the free read model if the aggregate is still at this version. Answers Refreshed."""
+
+    key: AggregateKey
+    version: Version
+    state: PutRow
+
+
+Write: TypeAlias = (
+    AcceptCommand | StartCommand | FinishCommand | CancelCommand | RetryCommand | RefreshState | AdvanceConsumer
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAccepted:
+    """The command is stored. `accepted_at` is in microseconds since 1970 in UTC."""
+
+    accept_seq: int
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKnown:
+    """The key exists: nothing was written. The caller compares the stored command with its own."""
+
+    stored: StoredCommand
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStarted:
+    """The attempt is counted."""
+
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandNotOpen:
+    """The command is not in a status from which it could be moved: nothing was written. None: there is no such command."""
+
+    stored: StoredCommand | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMoved:
+    """The command was moved, and is stored as told."""
+
+    stored: StoredCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Everything is stored. `last` is the position of the last event; 0 where there is none. `recorded_at` as in StoredEvent."""
+
+    last: Position
+    recorded_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A check that failed. `actual` is 0 where the aggregate does not exist."""
+
+    key: AggregateKey
+    expected: Version
+    actual: Version
+
+
+@dataclass(frozen=True, slots=True)
+class VersionConflict:
+    """Nothing was written; these are all the checks that failed."""
+
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Whether the row was written."""
+
+    written: bool
+
+
+Verdict: TypeAlias = (
+    CommandAccepted
+    | CommandKnown
+    | CommandStarted
+    | CommandNotOpen
+    | CommandMoved
+    | Committed
+    | VersionConflict
+    | Refreshed
+    | Advanced
+    | CheckpointMoved
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Selects events that match every field that is set; an empty field selects all. `tenant_id` None selects every tenant."""
+
+    tenant_id: str | None = None
+    domains: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    aggregate: AggregateKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """One page. `through` is the last position that was examined: a reader goes on after it (backwards: before it)."""
+
+    events: Sequence[StoredEvent]
+    through: Position
+
+
+class EventStore(ABC):
+    """The single source of truth.
+
+    Every method raises StoreUnavailable when the store can not be used now. Events come in the order of positions, which is the order of commits, without gaps:
+    a reader that goes on after the last position it saw can not miss one.
+    """
+
+    @property
+    @abstractmethod
+    def identity(self) -> LogIdentity:
+        """The log, and its incarnation."""
+
+    @property
+    @abstractmethod
+    def unclean(self) -> bool:
+        """Tell whether the store was not closed in order the last time that it was open."""
+
+    @abstractmethod
+    async def head(self) -> Position:
+        """Return the last committed position; 0 for an empty log."""
+
+    @abstractmethod
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
+        """Write a batch in one transaction and return a verdict for each request, in their order.
+
+        A refused request writes nothing and leaves the others alone. When this returns, everything is on disk.
+        Raises StoreUnavailable when the batch as a whole failed and nothing of it is stored.
+        """
+
+    @abstractmethod
+    async def read(self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int, backwards: bool = False) -> EventPage:
+        """Return matching events after a position (backwards: before it, where 0 is the end), at most `limit` or about `max_bytes` of records.
+
+        At least one event is returned where one matches in what was examined. A page may be empty although there are matches further on: then `through` has moved. It is the
+        head (backwards: 1, or 0 for an empty log) when everything was examined.
+        """
+
+    @abstractmethod
+    async def read_aggregate(self, key: AggregateKey, *, after: Version, up_to: Version | None = None, limit: int) -> Sequence[StoredEvent]:
+        """Return an aggregate's events with `after` < version <= `up_to`, in the order of versions, at most `limit`."""
+
+    @abstractmethod
+    async def version(self, key: AggregateKey) -> tuple[Version, bool]:
+        """Return an aggregate's version, and whether it is closed."""
+
+    @abstractmethod
+    async def position_before(self, time: int) -> Position:
+        """Return the last position recorded before a time (microseconds since 1970 in UTC); 0 where there is none."""
