@@ -1,0 +1,110 @@
+"""Puts a server together: the only place that names concrete classes. Everything is entered on one stack, and left in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from comby.server.application.facade import Facade
+from comby.server.apps import App
+from comby.server.brokers.memory.broker import InProcessBroker
+from comby.server.ports.store import Store
+from comby.server.rpc.grpc_server import TlsFiles, build_server
+from comby.server.rpc.health import Health
+from comby.server.rpc.services import build_table, services_of
+from comby.server.settings import Settings, SettingsRefused
+from comby.server.stores.sqlite import backup, open_sqlite, restore
+
+FLUSH_SECONDS = 0.1
+"""Seconds for goodbyes and the last receipts of pipelines to be written, before the streams are ended."""
+ANSWERS_GRACE = 1.0
+"""Seconds for the last answers to leave, once all commands are drained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that serves, and where."""
+
+    address: str
+    port: int
+    facade: Facade
+    health: Health
+
+
+@asynccontextmanager
+async def running(app: App, settings: Settings, *, name: str = "") -> AsyncIterator[Running]:
+    """Serve an app until the context is left; then stop it in order, and let running commands finish.
+
+    Raises RegistrationRefused, AddressUnavailable, SettingsRefused and the errors of the store.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.store))
+        facade = Facade(name or app_name(settings.app), store, InProcessBroker(), settings.limits)
+        app(facade)
+        await stack.enter_async_context(facade)
+        health = Health(services_of(facade))
+        table = build_table(facade, health, server_version())
+        server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
+
+        async def stop() -> None:
+            health.stop()
+            facade.begin_stop()
+            table.end_queries()
+            await facade.drain(settings.shutdown_grace)
+            await asyncio.sleep(FLUSH_SECONDS)
+            table.end_streams()
+            await server.stop(ANSWERS_GRACE)
+
+        stack.push_async_callback(stop)
+        await server.start()
+        health.serve()
+        yield Running(address=_address(settings.listen, port), port=port, facade=facade, health=health)
+
+
+def open_store(url: str) -> AbstractAsyncContextManager[Store]:
+    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
+    _only_sqlite(url)
+    return open_sqlite(url)
+
+
+def backup_store(url: str, file: Path) -> None:
+    """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
+    _only_sqlite(url)
+    backup(url, file)
+
+
+def restore_store(file: Path, url: str, *, force: bool) -> None:
+    """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
+    _only_sqlite(url)
+    restore(file, url, force=force)
+
+
+def app_name(reference: str) -> str:
+    """Return the name of an app: the first part of its module."""
+    return reference.partition(":")[0].partition(".")[0] or "comby"
+
+
+def server_version() -> str:
+    """Return the version of the installed server."""
+    try:
+        return version("comby-server")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _address(listen: str, port: int) -> str:
+    return listen if listen.startswith("unix") else f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _tls(settings: Settings) -> TlsFiles | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
+
+
+def _only_sqlite(url: str) -> None:
+    scheme = url.partition(":")[0]
+    if scheme != "sqlite":
+        raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")

@@ -1,0 +1,1 @@
+"""Adapters that carry wake-ups and events out of the process."""

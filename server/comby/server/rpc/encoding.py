@@ -1,0 +1,44 @@
+"""From what the facade answers to the messages of the contract."""
+
+from google.protobuf import timestamp_pb2
+
+from comby.facade.v1 import command_pb2
+from comby.server.application.requests import Receipt, Stage
+from comby.server.rpc.status import status_of
+
+STAGE_NUMBERS = {
+    Stage.ACCEPTED: command_pb2.COMMAND_STAGE_ACCEPTED,
+    Stage.EXECUTED: command_pb2.COMMAND_STAGE_EXECUTED,
+    Stage.PROJECTED: command_pb2.COMMAND_STAGE_PROJECTED,
+    Stage.REJECTED: command_pb2.COMMAND_STAGE_REJECTED,
+    Stage.PARKED: command_pb2.COMMAND_STAGE_PARKED,
+    Stage.CANCELLED: command_pb2.COMMAND_STAGE_CANCELLED,
+}
+STAGES = {number: stage for stage, number in STAGE_NUMBERS.items()}
+MICROSECONDS = 1_000_000
+
+
+def receipt_message(receipt: Receipt) -> command_pb2.CommandReceipt:
+    """Encode a receipt, its error in the form of a unary error."""
+    message = receipt_without_error(receipt)
+    if receipt.error is not None:
+        message.error.CopyFrom(status_of(receipt.error))
+    return message
+
+
+def receipt_without_error(receipt: Receipt) -> command_pb2.CommandReceipt:
+    """Encode a receipt that travels in the details of its own error."""
+    return command_pb2.CommandReceipt(
+        request_id=receipt.request_id,
+        stage=STAGE_NUMBERS[receipt.stage],
+        aggregate_id=receipt.aggregate_id,
+        aggregate_version=receipt.aggregate_version,
+        consistency_token=receipt.token,
+        event_ids=receipt.event_ids,
+    )
+
+
+def timestamp(microseconds: int) -> timestamp_pb2.Timestamp:
+    """Encode a time in microseconds since 1970."""
+    seconds, rest = divmod(microseconds, MICROSECONDS)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)

@@ -1,0 +1,145 @@
+"""The settings of a server: from the environment (COMBY_…) and from flags, which win."""
+
+import ast
+import inspect
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from comby.server.application.limits import Limits
+
+PREFIX = "COMBY_"
+DEFAULT_LISTEN = "127.0.0.1:50051"
+DEFAULT_STORE = "sqlite:///comby.db"
+_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+
+class SettingsRefused(Exception):
+    """The settings can not be served with; the text tells which and why, in one line."""
+
+
+class Settings(BaseSettings):
+    """How one server is run."""
+
+    model_config = _config
+
+    app: str = Field("", description="The app to serve, as `package.module:function`.")
+    listen: str = Field(DEFAULT_LISTEN, description="Address and port; port 0 takes a free one.")
+    store: str = Field(
+        DEFAULT_STORE, description="URL of the store: `sqlite:///file.db`, or `sqlite://:memory:` for a private one."
+    )
+    tls_certificate: Path | None = Field(None, description="The server's certificate chain, a PEM file.")
+    tls_key: Path | None = Field(None, description="The key of the certificate, a PEM file.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="With it every client must show a certificate that this authority signed; its name is the actor of the calls.",
+    )
+    allow_insecure_public: bool = Field(
+        False,
+        description="Listen without TLS on an address that others can reach, such as behind a proxy that ends TLS.",
+    )
+    shutdown_grace: float = Field(
+        8.0, gt=0, le=8.5, description="Seconds for running commands when the server is told to stop."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+    limits: Limits = Field(default_factory=lambda: limits_from_environment(), exclude=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Settings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        for file in (self.tls_certificate, self.tls_key, self.tls_client_ca):
+            if file is not None and not file.is_file():
+                raise ValueError(f"{file} is not a file")
+        if self.tls_certificate is None and not self.allow_insecure_public and not is_loopback(self.listen):
+            raise ValueError(
+                f"{self.listen} can be reached by others: set tls_certificate and tls_key, or allow_insecure_public to serve it in the clear"
+            )
+        return self
+
+
+def load_settings(given: Mapping[str, object], limits: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings: what is given (None is not), else the environment, else the defaults. Raises SettingsRefused."""
+    try:
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return Settings(limits=limits_from_environment(limits or {}), **chosen)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        raise SettingsRefused(f"{where}: {text}" if where else text) from None
+
+
+def limits_from_environment(given: Mapping[str, str] | None = None) -> Limits:
+    """Return the limits: what is given, else the environment (`COMBY_PENDING_CALLS`), else the defaults. Raises ValidationError."""
+    chosen: dict[str, Any] = dict(given or {})
+    read = _limit_settings()(**chosen)
+    return Limits(**{one.name: getattr(read, one.name) for one in fields(Limits)})
+
+
+def is_loopback(listen: str) -> bool:
+    """Tell whether an address is reached from this machine only. A name other than localhost may be anything."""
+    if listen.startswith(("unix:", "unix-abstract:")):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def shown_store(url: str) -> str:
+    """Return a store's URL as it may be shown: without a password."""
+    scheme, slashes, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}"
+
+
+def settings_table() -> str:
+    """Return all settings as a table in Markdown, for the documentation."""
+    rows = [f"| `{variable}` | {default} | {text} |" for variable, default, text in _rows()]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _rows() -> Iterator[tuple[str, str, str]]:
+    for model in (Settings, _limit_settings()):
+        for name, field in model.model_fields.items():
+            if field.exclude:
+                continue
+            default = "–" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+            yield f"{PREFIX}{name.upper()}", default, field.description or ""
+
+
+@cache
+def _limit_settings() -> type[BaseSettings]:
+    """Return a settings class with one field for each limit: name, type, default and text are those of the limit itself."""
+    texts = _attribute_docs(Limits)
+    described = {one.name: (one.type, Field(one.default, gt=0, description=texts[one.name])) for one in fields(Limits)}
+    return create_model("LimitSettings", __base__=_LimitSettings, **described)  # type: ignore[call-overload, no-any-return]
+
+
+class _LimitSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+
+def _attribute_docs(cls: type) -> dict[str, str]:
+    """Read the texts that stand below the fields of a class."""
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr):
+            texts[before.target.id] = str(ast.literal_eval(after.value))
+    return texts
