@@ -36,7 +36,7 @@ def generate(roots: Iterable[Path], out: Path, *, files: Iterable[str] | None = 
         image = compiled(roots, names, Path(temporary))
         result = Path(temporary, "out")
         result.mkdir()
-        _run_plugins(image, names, result)
+        _run_plugins(image, names, roots, result)
         _protoc(f"--descriptor_set_in={image}", f"--python_out={result}", f"--grpc_python_out={result}", *names)
         _drop_empty_stubs(image, names, result)
         _copy(result, out)
@@ -93,15 +93,21 @@ def _drop_dependency(file: descriptor_pb2.FileDescriptorProto, name: str) -> Non
     file.public_dependency.extend(public)
 
 
-def _run_plugins(image: Path, names: list[str], out: Path) -> None:
+def _run_plugins(image: Path, names: list[str], roots: list[Path], out: Path) -> None:
     asked = request(image, names)
     response = plugin.respond(asked)
     if response.error:
-        raise Refused(response.error)
+        raise Refused("\n".join(_on_disk(line, roots) for line in response.error.splitlines()))
     _write(response, out)
     asked.parameter = "quiet"
     for function in MYPY_PLUGINS:
         _write(_mypy_plugin(function, asked), out)
+
+
+def _on_disk(line: str, roots: list[Path]) -> str:
+    """Return the line with its file as a path from here, as protoc itself names files."""
+    name, _, rest = line.partition(":")
+    return next((f"{root / name}:{rest}" for root in roots if (root / name).exists()), line)
 
 
 def _mypy_plugin(function: str, request: plugin_pb2.CodeGeneratorRequest) -> plugin_pb2.CodeGeneratorResponse:
