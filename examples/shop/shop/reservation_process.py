@@ -1,4 +1,5 @@
-"""The process between order and stock: reserves what is ordered, cancels what can not be had, puts back what is cancelled.
+"""The process between order and stock: reserves what is ordered, cancels what can not be had, puts back what is
+cancelled.
 
 Every step is a command that takes effect once, so the process goes on where it was, wherever it was ended.
 """

@@ -1,7 +1,7 @@
 """The server side of comby: what a domain developer imports, and the facade that serves it."""
 
 from comby.server.application.facade import Facade
-from comby.server.application.registry import RegistrationRefused
+from comby.server.application.refusals import RegistrationRefused
 from comby.server.domain.aggregate import Aggregate, applies, handles
 from comby.server.domain.command import CommandContext, CommandHandlers
 from comby.server.domain.context import Execution, RequestContext

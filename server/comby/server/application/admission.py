@@ -4,6 +4,8 @@ import re
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 from zlib import crc32
 
+from google.protobuf.message import DecodeError, Message
+
 from comby.server.application.contract import CommandType
 from comby.server.application.errors import FieldViolation, InvalidMessage, UnknownType
 from comby.server.application.event_codec import encode_context
@@ -15,7 +17,6 @@ from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import NewCommand, StoredCommand
-from google.protobuf.message import DecodeError, Message
 
 PARTITIONS = 128
 """Into how many partitions commands are hashed by (tenant, domain, aggregate)."""
@@ -68,7 +69,8 @@ class Admission:
         return Pending(key=key, aggregate=aggregate, kind=kind, message=message, context=context, new=new)
 
     def readmit(self, stored: StoredCommand, context: RequestContext) -> Pending:
-        """Return a stored command, to be executed. Raises UnknownType or InvalidMessage when the contract has lost it."""
+        """Return a stored command, to be executed. Raises UnknownType or InvalidMessage when the contract has lost
+        it."""
         kind = next((one for one in self._registry.commands.values() if one.identifier == stored.type), None)
         if kind is None or stored.command is None:
             raise UnknownType(stored.type)
@@ -134,7 +136,9 @@ def _canonical(request_id: str) -> str:
     try:
         return str(UUID(request_id))
     except ValueError:
-        raise InvalidMessage("comby.facade.v1.CommandOptions", [FieldViolation("request_id", "string.uuid", "must be a valid UUID")]) from None
+        raise InvalidMessage(
+            "comby.facade.v1.CommandOptions", [FieldViolation("request_id", "string.uuid", "must be a valid UUID")]
+        ) from None
 
 
 def _bad_id(kind: CommandType, rule: str, description: str) -> InvalidMessage:

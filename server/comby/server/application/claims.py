@@ -1,4 +1,5 @@
-"""Claims: takes stored commands into this process: after a start, when there is room again, and when a scheduled one is due.
+"""Claims: takes stored commands into this process: after a start, when there is room again, and when a scheduled one
+is due.
 
 Open commands are always read from the first, in the order of acceptance, and never after a cursor; so none is skipped.
 """
@@ -7,6 +8,7 @@ import asyncio
 import time
 
 import structlog
+
 from comby.server.application.admission import Admission
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.errors import FacadeError
@@ -72,7 +74,9 @@ class Claims:
             due = await self._commands.next_due(after=now_micros())
         except StoreUnavailable:
             due = now_micros() + int(RETRY_SECONDS * 1_000_000)
-        seconds = LONGEST_SLEEP if due is None else min(max(0.0, (due - now_micros()) / 1_000_000) + 0.001, LONGEST_SLEEP)
+        seconds = (
+            LONGEST_SLEEP if due is None else min(max(0.0, (due - now_micros()) / 1_000_000) + 0.001, LONGEST_SLEEP)
+        )
         try:
             await asyncio.wait_for(self._wanted.wait(), seconds)
         except TimeoutError:
@@ -94,7 +98,9 @@ class Claims:
             pending = self._admission.readmit(stored, decode_context(stored.context))
         except FacadeError:
             self._unreadable.add(stored.accept_seq)
-            _log.error("stored command can not be read by this contract", type=stored.type, request_id=stored.key.request_id)
+            _log.error(
+                "stored command can not be read by this contract", type=stored.type, request_id=stored.key.request_id
+            )
             return
         pending.suspect = suspect
         self._bus.take_in(pending)

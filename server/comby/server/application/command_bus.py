@@ -1,6 +1,7 @@
 """The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
 
-Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its row, its events and its
+Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its
+row, its events and its
 outcome are one commit. Whoever waits too long in the queue is stored after all.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
+
 from comby.server.application.admission import Admission
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.errors import (
@@ -90,7 +92,8 @@ class CommandBus:
         self._open_total = sum(self._open.values())
 
     def dispatch(self, request: CommandRequest) -> asyncio.Future[Receipt]:
-        """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is over.
+        """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is
+        over.
 
         Raises InvalidMessage, UnknownType, Overloaded, RequestIdReused or ShuttingDown at once. The future raises
         Unavailable, RequestIdReused or ShuttingDown; a refusal by the domain is inside the receipt.
@@ -184,7 +187,8 @@ class CommandBus:
             self.on_room()
 
     def _join(self, known: Pending, pending: Pending, waiter: Waiter, request: CommandRequest) -> None:
-        """Wait for the same command that is already here; a different one under this id is refused once the first is known to be stored."""
+        """Wait for the same command that is already here; a different one under this id is refused once the first is
+        known to be stored."""
         if known.new.fingerprint == pending.new.fingerprint or _same_in_flight(known, pending):
             known.waiters.append(waiter)
             if known.durable:
@@ -217,7 +221,8 @@ class CommandBus:
         return waiter
 
     def _expire(self, key: CommandKey, admitted: Pending, waiter: Waiter) -> None:
-        """End a wait with the stage reached; what is not stored yet is stored first, since a receipt says at least accepted."""
+        """End a wait with the stage reached; what is not stored yet is stored first, since a receipt says at least
+        accepted."""
         waiter.goal = Stage.ACCEPTED
         pending = self._in_flight.get(key, admitted)
         if pending.durable:

@@ -87,7 +87,9 @@ class CommandRecords:
         if request.page_token:
             (value,) = read_page_token(scope, request.page_token, int)
             before = int(value)
-        statuses = frozenset(status for status in CommandStatus if status.value in {stage.value for stage in request.stages})
+        statuses = frozenset(
+            status for status in CommandStatus if status.value in {stage.value for stage in request.stages}
+        )
         if request.stages and not statuses:
             return CommandPage((), "")
         rows = await self._commands.list(
@@ -104,7 +106,8 @@ class CommandRecords:
         return CommandPage([self._view(stored) for stored in rows[:size]], token)
 
     async def wait(self, context: RequestContext, request_id: str, stage: Stage, timeout: float | None) -> Receipt:
-        """Wait for a stage and return the one reached; also for a command that is yet to come. Raises CommandNotFound when none has."""
+        """Wait for a stage and return the one reached; also for a command that is yet to come. Raises CommandNotFound
+        when none has."""
         key = CommandKey(context.tenant_id, request_id)
         longest = self._limits.longest_wait
         seconds = longest if timeout is None else min(timeout, longest)
@@ -152,7 +155,9 @@ class CommandRecords:
     async def cancel(self, key: CommandKey) -> CommandView:
         """Give up a command. Raises CommandNotFound or CommandFinished."""
         before = await self._commands.get(key)
-        verdict = await self._submit(CancelCommand(key=key, outcome=encode_outcome((), CommandCancelled(key.request_id))))
+        verdict = await self._submit(
+            CancelCommand(key=key, outcome=encode_outcome((), CommandCancelled(key.request_id)))
+        )
         if isinstance(verdict, CommandNotOpen):
             if verdict.stored is None:
                 raise CommandNotFound(key.request_id)

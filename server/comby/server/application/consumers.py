@@ -1,4 +1,5 @@
-"""What projections and reactors have in common: following the log by position, one page at a time, and failing in the open."""
+"""What projections and reactors have in common: following the log by position, one page at a time, and failing in the
+open."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -71,9 +72,7 @@ class Follower:
                 await asyncio.sleep(min(BACKOFF * 2 ** min(tries - 1, 10), LONGEST_BACKOFF))
 
     async def _step(self) -> None:
-        page = await self._tail.page(
-            self.position, self._filter, limit=PAGE_EVENTS, max_bytes=self._limits.batch_bytes
-        )
+        page = await self._tail.page(self.position, self._filter, limit=PAGE_EVENTS, max_bytes=self._limits.batch_bytes)
         if page.events:
             await self._handle(self, list(page.events), page.through)
         if page.through > self.position:
@@ -96,7 +95,9 @@ class Follower:
 
     def _note(self, error: Exception, tries: int) -> None:
         since = self.failure.since if self.failure else now_micros()
-        incident = incidents.report("consumer failed", error, consumer=self.name, position=self.failing_at, attempt=tries)
+        incident = incidents.report(
+            "consumer failed", error, consumer=self.name, position=self.failing_at, attempt=tries
+        )
         self.failure = ConsumerFailure(position=self.failing_at, attempts=tries, since=since, incident=incident)
 
 

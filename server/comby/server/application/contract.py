@@ -1,12 +1,11 @@
-"""Reads from descriptors what a contract says of each message: the only source of what is a command, a query or an event."""
+"""Reads from descriptors what a contract says of each message: the only source of what is a command, a query or an
+event."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from comby.options.v1 import options_pb2
-from comby.server.domain.aggregate import Aggregate
 from google.protobuf.descriptor import (
     Descriptor,
     FieldDescriptor,
@@ -16,6 +15,9 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import Message
+
+from comby.options.v1 import options_pb2
+from comby.server.domain.aggregate import Aggregate
 
 Handler = Callable[..., Any]
 
@@ -39,7 +41,8 @@ class AggregateType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandType:
-    """A command and who handles it: `decide` of the aggregate itself, or `conduct`, which is async and may load several."""
+    """A command and who handles it: `decide` of the aggregate itself, or `conduct`, which is async and may load
+    several."""
 
     message: type[Message]
     identifier: str
@@ -73,6 +76,11 @@ class QueryType:
     handler: Handler
     streams: bool
     reads: tuple[str, ...]
+
+
+def descriptor_of(message: type[Message]) -> Descriptor:
+    """Return a message's descriptor under the one type that the checker knows it by."""
+    return cast(Descriptor, message.DESCRIPTOR)
 
 
 def domain_of(file: FileDescriptor) -> str:
@@ -142,7 +150,7 @@ def stamp_of(cls: type[Aggregate[Any]]) -> str:
             if field.message_type is not None:
                 visit(field.message_type)
 
-    visit(cls.state_type.DESCRIPTOR)
+    visit(descriptor_of(cls.state_type))
     digest = hashlib.sha256(b"".join(seen[name] for name in sorted(seen))).hexdigest()[:16]
     return f"{digest}:{cls.snapshot_version}"
 

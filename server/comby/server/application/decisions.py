@@ -3,7 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from comby.server.application.contract import AggregateType, CommandType
 from comby.server.application.errors import (
@@ -19,7 +21,7 @@ from comby.server.application.indexing import index
 from comby.server.application.limits import Limits
 from comby.server.application.pending import Pending
 from comby.server.application.registry import Registry
-from comby.server.application.repository import Loaded, Repository
+from comby.server.application.repository import Loaded
 from comby.server.application.watchdog import Watchdog
 from comby.server.domain.aggregate import Aggregate
 from comby.server.domain.context import Execution
@@ -28,9 +30,20 @@ from comby.server.domain.middleware import CommandMiddleware
 from comby.server.domain.rejections import Rejected
 from comby.server.ports.event_store import NewEvent, VersionCheck
 from comby.server.ports.read_model_store import PutRow
-from google.protobuf.message import Message
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
+
+
+class CommittedStates(Protocol):
+    """Where committed states come from."""
+
+    def cached(self, key: AggregateKey) -> Loaded | None:
+        """Return what is in memory."""
+        ...
+
+    async def load(self, key: AggregateKey, kind: AggregateType) -> Loaded:
+        """Return an aggregate as committed; at version 0 where it does not exist."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,7 @@ class Decision:
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
     """One loaded aggregate of a run."""
 
     key: AggregateKey
@@ -74,7 +87,7 @@ class Decider:
     def __init__(
         self,
         registry: Registry,
-        repository: Repository,
+        repository: CommittedStates,
         watchdog: Watchdog,
         middleware: list[CommandMiddleware],
         limits: Limits,
@@ -95,7 +108,7 @@ class Decider:
         if refusal is not None:
             return Decision(checks, Version(0), refusal)
         execution = Execution(request_id=pending.key.request_id, context=pending.context, now=datetime.now(UTC))
-        run = _Run(self, pending, execution)
+        run = Run(self._registry, self._repository, pending, execution)
         part = run.admit(target, kind.aggregate, loaded)
         try:
             if self._middleware:
@@ -106,7 +119,7 @@ class Decider:
                 await self._conduct(kind, pending.message, run)
         except Rejected as rejected:
             return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
-        return self._conclude(pending, run, part)
+        return self.conclude(pending, run, part)
 
     def _decide(self, kind: CommandType, aggregate: Aggregate[Any], message: Message) -> None:
         assert kind.decide is not None
@@ -116,12 +129,12 @@ class Decider:
         finally:
             self._watchdog.leave()
 
-    async def _conduct(self, kind: CommandType, message: Message, run: "_Run") -> None:
+    async def _conduct(self, kind: CommandType, message: Message, run: "Run") -> None:
         assert kind.conduct is not None
         async with asyncio.timeout(self._limits.handler_timeout):
             await self._watchdog.watched(kind.identifier, kind.conduct(message, run))
 
-    async def _through_middleware(self, pending: Pending, execution: Execution, run: "_Run", part: _Part) -> None:
+    async def _through_middleware(self, pending: Pending, execution: Execution, run: "Run", part: Part) -> None:
         kind = pending.kind
 
         async def proceed(depth: int = 0) -> None:
@@ -135,7 +148,7 @@ class Decider:
         async with asyncio.timeout(self._limits.handler_timeout):
             await proceed()
 
-    def _conclude(self, pending: Pending, run: "_Run", target: _Part) -> Decision:
+    def conclude(self, pending: Pending, run: "Run", target: Part) -> Decision:
         """Turn what was recorded into what is to be committed."""
         events: list[NewEvent] = []
         ids: list[str] = []
@@ -153,7 +166,9 @@ class Decider:
             for message in recorded:
                 version = Version(version + 1)
                 kind = self._registry.events[type(message)]
-                event_id, event = new_event(part.key, version, message, kind, pending.key.request_id, pending.new.context)
+                event_id, event = new_event(
+                    part.key, version, message, kind, pending.key.request_id, pending.new.context
+                )
                 if len(event.record) > self._limits.event_bytes:
                     return self._too_large(run, "event_bytes", self._limits.event_bytes, len(event.record))
                 events.append(event)
@@ -174,35 +189,36 @@ class Decider:
             written=tuple(written),
         )
 
-    def _too_large(self, run: "_Run", limit: str, allowed: int, actual: int) -> Decision:
+    def _too_large(self, run: "Run", limit: str, allowed: int, actual: int) -> Decision:
         return Decision(run.checks(), Version(0), LimitExceeded(limit, allowed=allowed, actual=actual))
 
 
-class _Run:
+class Run:
     """The aggregates of one run; to an async handler it is the CommandContext."""
 
-    def __init__(self, decider: Decider, pending: Pending, execution: Execution) -> None:
-        self._decider = decider
+    def __init__(self, registry: Registry, states: CommittedStates, pending: Pending, execution: Execution) -> None:
+        self._registry = registry
+        self._states = states
         self._pending = pending
         self._execution = execution
-        self.parts: dict[AggregateKey, _Part] = {}
+        self.parts: dict[AggregateKey, Part] = {}
 
     @property
     def execution(self) -> Execution:
         return self._execution
 
     async def load(self, aggregate: type[AggregateT], aggregate_id: str) -> AggregateT:
-        kind = self._decider._registry.aggregate_of(aggregate)
+        kind = self._registry.aggregate_of(aggregate)
         key = AggregateKey(self._pending.key.tenant_id, kind.domain, aggregate_id.lower())
         part = self.parts.get(key)
         if part is None:
-            loaded = await self._decider._repository.load(key, kind)
+            loaded = await self._states.load(key, kind)
             part = self.parts.get(key) or self.admit(key, kind, loaded)
         if not isinstance(part.aggregate, aggregate):
             raise TypeError(f"{aggregate_id} was loaded as another aggregate")
         return part.aggregate
 
-    def admit(self, key: AggregateKey, kind: AggregateType, loaded: Loaded) -> _Part:
+    def admit(self, key: AggregateKey, kind: AggregateType, loaded: Loaded) -> Part:
         """Give the handler a copy of a committed state."""
         state = kind.state()
         version = loaded.version
@@ -210,7 +226,7 @@ class _Run:
             state.CopyFrom(loaded.state)
         elif loaded.version:
             version = Version(0)  # closed, or another kind under this id: it does not exist for the handler
-        part = _Part(key, kind, loaded, kind.cls(key.aggregate_id, version, state, self._execution))
+        part = Part(key, kind, loaded, kind.cls(key.aggregate_id, version, state, self._execution))
         self.parts[key] = part
         return part
 
@@ -232,13 +248,13 @@ def _refusal(pending: Pending, loaded: Loaded) -> FacadeError | None:
     return None
 
 
-def _written(part: _Part, version: Version, closed: bool) -> Written:
+def _written(part: Part, version: Version, closed: bool) -> Written:
     state = part.aggregate.state
     loaded = Loaded(version, state, closed, part.kind)
     return Written(part.key, part.kind, part.loaded.version, loaded, state.SerializeToString())
 
 
-def _row(part: _Part, version: Version, state: bytes) -> PutRow:
+def _row(part: Part, version: Version, state: bytes) -> PutRow:
     return PutRow(
         model=part.kind.model,
         tenant_id=part.key.tenant_id,

@@ -8,7 +8,8 @@ FacadeError
 ├── PositionBeyondHead · LogReplaced · Lagging
 └── ConsumerNotFound · RebuildRunning
 
-`reason` is the name of an ErrorReason without its prefix, or, of a BusinessRule, the domain's own. Metadata are documented there.
+`reason` is the name of an ErrorReason without its prefix, or, of a BusinessRule, the domain's own. Metadata are
+documented there.
 """
 
 from collections.abc import Mapping, Sequence

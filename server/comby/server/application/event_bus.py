@@ -1,4 +1,5 @@
-"""The event bus: says, after each commit, how far the log has come. It is a level, not the truth: every consumer reads the store."""
+"""The event bus: says, after each commit, how far the log has come. It is a level, not the truth: every consumer
+reads the store."""
 
 import asyncio
 

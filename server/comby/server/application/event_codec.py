@@ -1,11 +1,15 @@
 """Events between their three forms: a domain message, a stored record, and bytes on a stream.
 
-A record is a serialized Event without `position` and `recorded_at`, which only the log knows; a reader appends them, which in
+A record is a serialized Event without `position` and `recorded_at`, which only the log knows; a reader appends them,
+which in
 protobuf means to set them, without parsing the record.
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from google.protobuf.message import Message
+from uuid_utils import uuid7
 
 from comby.facade.v1 import context_pb2, event_pb2
 from comby.server.application.contract import EventType
@@ -14,8 +18,6 @@ from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.domain.recorded import Recorded
 from comby.server.ports.event_store import NewEvent, StoredEvent
-from google.protobuf.message import Message
-from uuid_utils import uuid7
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSITION = b"\x08"  # field 1, varint

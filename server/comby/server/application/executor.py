@@ -1,6 +1,7 @@
 """The executor: carries one command from its lane to its commit, however often that takes.
 
-It runs the decision, has it committed together with the command's outcome, and only then lets the new state be seen. A conflict is decided
+It runs the decision, has it committed together with the command's outcome, and only then lets the new state be seen.
+A conflict is decided
 again on fresh state; a handler that fails is tried again, counted each time, and parked in the end.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
+
 from comby.server.application import incidents
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.decisions import Decider, Decision, Written
@@ -106,7 +108,9 @@ class Executor:
     async def _attempt(self, pending: Pending) -> Settlement | None:
         """Start and run the command once; None when the handler failed and is to be tried again."""
         if pending.attempts >= self._limits.attempts:
-            return await self._park(pending, incidents.report("command ended the process", RuntimeError(), command=pending.kind.identifier))
+            return await self._park(
+                pending, incidents.report("command ended the process", RuntimeError(), command=pending.kind.identifier)
+            )
         if not pending.durable:
             return await self._begin(pending)
         hold = self._isolation.alone() if pending.suspect else self._isolation.together()
@@ -124,7 +128,9 @@ class Executor:
         except StoreUnavailable:
             raise
         except (Exception, HandlerInterrupted) as error:
-            incident = incidents.report("handler failed", error, command=pending.kind.identifier, attempt=pending.attempts)
+            incident = incidents.report(
+                "handler failed", error, command=pending.kind.identifier, attempt=pending.attempts
+            )
             self._forget(pending)
             return await self._failed(pending, incident)
 
@@ -151,7 +157,7 @@ class Executor:
                 _log.warning("conflicts persist", command=pending.kind.identifier, tries=tries)
                 await asyncio.sleep(RETRY_BASE * random.uniform(1.0, 3.0))
             else:
-                await asyncio.sleep(0.001 * 2**min(tries, 6) * random.random())
+                await asyncio.sleep(0.001 * 2 ** min(tries, 6) * random.random())
 
     async def _failed(self, pending: Pending, incident: str) -> Settlement | None:
         """Count a failed attempt; store a command that was not stored before its first failure."""
@@ -175,7 +181,9 @@ class Executor:
         )
         if isinstance(verdict, CommandNotOpen):
             return self._as_stored(verdict.stored)
-        _log.error("command parked", command=pending.kind.identifier, request_id=pending.key.request_id, incident=incident)
+        _log.error(
+            "command parked", command=pending.kind.identifier, request_id=pending.key.request_id, incident=incident
+        )
         return Settlement(_receipt(pending, Stage.PARKED, error))
 
     def known(self, pending: Pending, stored: StoredCommand) -> Settlement:

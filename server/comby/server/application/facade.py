@@ -1,4 +1,5 @@
-"""The facade: the one object that serves an app. It registers what the app consists of, and offers all that a transport binds."""
+"""The facade: the one object that serves an app. It registers what the app consists of, and offers all that a
+transport binds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -6,11 +7,13 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from google.protobuf.message import Message
+
 from comby.server.application import incidents
 from comby.server.application.errors import ConsumerNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.refresh import refresh_states
-from comby.server.application.registry import Registrable, Registry
+from comby.server.application.registration import Registration
 from comby.server.application.requests import (
     AggregateListRequest,
     AggregatePage,
@@ -30,61 +33,40 @@ from comby.server.application.requests import (
     SubscribeRequest,
     SubscriptionMessage,
 )
-from comby.server.application.runtime import Middleware, Runtime
+from comby.server.application.runtime import Runtime
+from comby.server.application.sealing import seal
 from comby.server.application.tokens import make_page_token, read_page_token
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
-from comby.server.domain.middleware import (
-    CommandMiddleware,
-    EventMiddleware,
-    QueryMiddleware,
-)
 from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
 from comby.server.ports.store import Store
-from google.protobuf.message import Message
 
 DEFAULT_PAGE = 100
 
 
-class Facade:
+class Facade(Registration):
     """Register, then enter it as an async context manager; all refusals of the app come then, as RegistrationRefused.
 
     Every method may raise Unavailable when the store can not be used now.
     """
 
     def __init__(self, name: str, store: Store, broker: Broker, limits: Limits | None = None) -> None:
+        super().__init__()
         self.name = name
         self.limits = limits or Limits()
-        self.registry = Registry()
         self.validation = Validation()
-        self._middleware = Middleware()
         self._store = store
         self._broker = broker
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def register(self, *registrables: Registrable) -> None:
-        """Add aggregates, handlers, projections, reactors and upcasters; classes of handlers are made without arguments."""
-        for registrable in registrables:
-            self.registry.add(registrable)
-
-    def use(self, *middleware: CommandMiddleware | QueryMiddleware | EventMiddleware) -> None:
-        """Add middleware; an object may stand around commands, queries and events at once."""
-        for one in middleware:
-            if hasattr(one, "on_command"):
-                self._middleware.commands.append(one)
-            if hasattr(one, "on_query"):
-                self._middleware.queries.append(one)
-            if hasattr(one, "on_event"):
-                self._middleware.events.append(one)
-
     async def __aenter__(self) -> Self:
-        self.registry.seal()
+        seal(self.registry)
         head = await self._store.events.head()
-        runtime = Runtime(self._store, self.registry, self.validation, self._middleware, self.limits, head)
+        runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head)
         self._runtime = runtime
         self._stack.enter_context(runtime.watchdog.running())
         if self._store.events.unclean:
@@ -207,7 +189,8 @@ class Facade:
     async def waiting_keys(
         self, context: RequestContext, reactor: str, page_size: int, page_token: str
     ) -> tuple[Sequence[WaitingKey], str]:
-        """Return a page of the aggregates that wait for a reactor, in the context's tenant. Raises ConsumerNotFound or InvalidToken."""
+        """Return a page of the aggregates that wait for a reactor, in the context's tenant. Raises ConsumerNotFound
+        or InvalidToken."""
         if reactor and reactor not in self._running.reactors.running:
             raise ConsumerNotFound(reactor)
         scope = f"waiting/{context.tenant_id}/{reactor}"

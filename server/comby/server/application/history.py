@@ -1,5 +1,7 @@
 """An aggregate as it is, as it was at a version, and as it was at a time; and the list of those that are."""
 
+from typing import Any
+
 from comby.server.application.contract import AggregateType
 from comby.server.application.errors import (
     AggregateNotFound,
@@ -32,7 +34,8 @@ class History:
         self._scrubber = Scrubber()
 
     async def get(self, request: AggregateRequest) -> AggregateView:
-        """Return a state, without internal fields. Raises UnknownType, AggregateNotFound, or PositionBeyondHead for a version to come."""
+        """Return a state, without internal fields. Raises UnknownType, AggregateNotFound, or PositionBeyondHead for a
+        version to come."""
         kind = self._kind(request.aggregate)
         tenant_id = request.context.tenant_id
         if request.version is None and request.time is None:
@@ -83,7 +86,7 @@ class History:
             raise UnknownType(identifier)
         return kind
 
-    def _view(self, versioned: Versioned[object]) -> AggregateView:  # type: ignore[type-var]
+    def _view(self, versioned: Versioned[Any]) -> AggregateView:
         state = versioned.state
         self._scrubber.scrub(state)
         return AggregateView(versioned.aggregate_id, versioned.version, state)

@@ -1,6 +1,7 @@
 """Incidents: unexpected errors, logged once under an id that a caller may be told.
 
-The text of an exception may hold a payload, a path or a secret, so the log gets its type and where it was raised, and never its text.
+The text of an exception may hold a payload, a path or a secret, so the log gets its type and where it was raised, and
+never its text.
 """
 
 import traceback

@@ -4,15 +4,21 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from comby.server.application.errors import FieldViolation, InvalidMessage
-from comby.server.application.refusals import RegistrationRefused
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+
+from comby.server.application.errors import FieldViolation, InvalidMessage
+from comby.server.application.refusals import RegistrationRefused
 
 MOST_INDEXED = 8
 LONGEST_VALUE = 256
 """Characters of a string that are ordered by."""
-_INTEGERS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64}
+_INTEGERS = {
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_INT64,
+    FieldDescriptor.CPPTYPE_UINT32,
+    FieldDescriptor.CPPTYPE_UINT64,
+}
 _OFFSET = 1 << 64
 
 
@@ -23,7 +29,9 @@ def check_indexed(message: Descriptor, names: tuple[str, ...]) -> None:
     for name in names:
         field = message.fields_by_name.get(name)
         if field is None or field.is_repeated or not _indexable(field):
-            raise RegistrationRefused(f"{message.full_name} indexes {name}, which is not a singular string, integer, bool or enum field of it")
+            raise RegistrationRefused(
+                f"{message.full_name} indexes {name}, which is not a singular string, integer, bool or enum field of it"
+            )
 
 
 def index(row: Message, names: tuple[str, ...]) -> dict[str, str]:
@@ -34,7 +42,8 @@ def index(row: Message, names: tuple[str, ...]) -> dict[str, str]:
 def encode(value: str | int | bool) -> str:
     """Write a value so that texts order as values do, and equal texts mean equal values.
 
-    Beyond LONGEST_VALUE characters a string keeps its beginning and a digest: equality holds, the order among such strings does not.
+    Beyond LONGEST_VALUE characters a string keeps its beginning and a digest: equality holds, the order among such
+    strings does not.
     """
     if isinstance(value, bool):
         return str(int(value))
@@ -47,22 +56,30 @@ def encode(value: str | int | bool) -> str:
 
 
 def encode_filter(message: Descriptor, names: tuple[str, ...], filter: Mapping[str, Any]) -> dict[str, str]:
-    """Encode the values of a filter, each a value or its text as in protobuf JSON; raises InvalidMessage for what does not fit."""
+    """Encode the values of a filter, each a value or its text as in protobuf JSON; raises InvalidMessage for what
+    does not fit."""
     encoded = {}
     for name, value in filter.items():
         if name not in names:
-            raise InvalidMessage(message.full_name, [FieldViolation(f"filter[{name[:64]}]", "indexed", f"not one of {', '.join(names) or 'no fields'}")])
+            raise InvalidMessage(
+                message.full_name,
+                [FieldViolation(f"filter[{name[:64]}]", "indexed", f"not one of {', '.join(names) or 'no fields'}")],
+            )
         try:
             encoded[name] = encode(_parse(message.fields_by_name[name], value))
         except ValueError:
-            raise InvalidMessage(message.full_name, [FieldViolation(f"filter[{name}]", "value", "not a value of the field")]) from None
+            raise InvalidMessage(
+                message.full_name, [FieldViolation(f"filter[{name}]", "value", "not a value of the field")]
+            ) from None
     return encoded
 
 
 def check_order(message: Descriptor, names: tuple[str, ...], order_by: str) -> None:
     """Raise InvalidMessage unless rows can be ordered by the field."""
     if order_by and order_by not in names:
-        raise InvalidMessage(message.full_name, [FieldViolation("order_by", "indexed", f"not one of {', '.join(names) or 'no fields'}")])
+        raise InvalidMessage(
+            message.full_name, [FieldViolation("order_by", "indexed", f"not one of {', '.join(names) or 'no fields'}")]
+        )
 
 
 def _indexable(field: FieldDescriptor) -> bool:
@@ -82,7 +99,7 @@ def _parse(field: FieldDescriptor, value: Any) -> str | int | bool:
         if value in (False, "false"):
             return False
         raise ValueError
-    if field.type == FieldDescriptor.TYPE_ENUM and isinstance(value, str) and not value.lstrip("-").isdigit():
+    if field.enum_type is not None and isinstance(value, str) and not value.lstrip("-").isdigit():
         found = field.enum_type.values_by_name.get(value)
         if found is None:
             raise ValueError

@@ -1,4 +1,5 @@
-"""Lets many run together, or one alone: a command that may have ended the process runs alone, so that no other is blamed."""
+"""Lets many run together, or one alone: a command that may have ended the process runs alone, so that no other is
+blamed."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -34,7 +34,8 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def backlog(self, key: AggregateKey) -> bool:
-        """Tell whether an aggregate has stored commands that are not executed yet: a waited one must not overtake them."""
+        """Tell whether an aggregate has stored commands that are not executed yet: a waited one must not overtake
+        them."""
         lane = self._lanes.get(key)
         return lane is not None and (lane.accepting > 0 or lane.durable > 0)
 

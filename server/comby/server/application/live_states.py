@@ -26,7 +26,8 @@ class LiveStates:
         self._limits = limits
 
     async def watch(self, kind: AggregateType, tenant_id: str, aggregate_id: str) -> AsyncIterator[Versioned[Any]]:
-        """Yield a state of the receiver's own, now and after each event; ends when the aggregate closes. Raises AggregateNotFound."""
+        """Yield a state of the receiver's own, now and after each event; ends when the aggregate closes. Raises
+        AggregateNotFound."""
         key = AggregateKey(tenant_id, kind.domain, aggregate_id.lower())
         cursor = self._tail.level.position  # taken first: what is loaded afterwards covers it
         loaded = await self._repository.load(key, kind)

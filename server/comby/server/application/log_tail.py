@@ -1,6 +1,7 @@
 """The tail: the newest events, read from the store once for all who follow the log, and kept encoded.
 
-Everybody has one cursor and asks for the page after it. Whether it comes from memory or from the store, it is the same log.
+Everybody has one cursor and asks for the page after it. Whether it comes from memory or from the store, it is the
+same log.
 """
 
 import asyncio
@@ -74,7 +75,8 @@ class LogTail:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> TailPage:
-        """Return matching events after a position, from memory where it reaches back that far. Raises StoreUnavailable."""
+        """Return matching events after a position, from memory where it reaches back that far. Raises
+        StoreUnavailable."""
         if after >= self._start:
             return self._from_memory(after, filter, limit, max_bytes)
         page = await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)

@@ -3,13 +3,14 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from comby.server.application.contract import CommandType
 from comby.server.application.errors import FacadeError
 from comby.server.application.requests import Receipt, Stage
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import NewCommand
-from google.protobuf.message import Message
 
 _ORDER = {Stage.ACCEPTED: 1, Stage.EXECUTED: 2, Stage.PROJECTED: 3}
 
@@ -44,7 +45,8 @@ class Waiter:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
-    """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process before."""
+    """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process
+    before."""
 
     key: CommandKey
     aggregate: AggregateKey

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from google.protobuf.message import Message
+
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.consumers import Follower, Superseded, through_middleware
 from comby.server.application.errors import ConsumerNotFound, RebuildRunning
@@ -28,7 +30,6 @@ from comby.server.ports.checkpoint_store import (
 from comby.server.ports.event_store import EventFilter
 from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore
 from comby.server.ports.store import Store
-from google.protobuf.message import Message
 
 _log = structlog.get_logger("comby.projections")
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from google.protobuf.message import DecodeError, Message
+
 from comby.server.application.contract import QueryType
 from comby.server.application.errors import (
     BusinessRule,
@@ -30,7 +32,6 @@ from comby.server.domain.middleware import QueryMiddleware
 from comby.server.domain.projection import Page, Projection
 from comby.server.domain.query import Versioned
 from comby.server.domain.rejections import Rejected
-from google.protobuf.message import DecodeError, Message
 
 
 class QueryBus:
@@ -60,7 +61,8 @@ class QueryBus:
         self._live = live
 
     async def dispatch(self, request: QueryRequest) -> QueryAnswer:
-        """Answer a query that has one answer. Raises what the handler raises, InvalidMessage, UnknownType, Lagging or a token's error."""
+        """Answer a query that has one answer. Raises what the handler raises, InvalidMessage, UnknownType, Lagging or
+        a token's error."""
         kind, query = self._admit(request)
         if kind.streams:
             raise UnknownType(request.type)
@@ -107,7 +109,9 @@ class QueryBus:
             return
         position = self._tokens.read(token)
         head = self._tail.level.position
-        if position > head and not await self._tail.level.above(Position(position - 1), timeout=self._limits.longest_consistency_wait):
+        if position > head and not await self._tail.level.above(
+            Position(position - 1), timeout=self._limits.longest_consistency_wait
+        ):
             raise PositionBeyondHead(position=position, head=self._tail.level.position)
         if not kind.reads:
             return

@@ -1,11 +1,14 @@
-"""One event in a reactor's hands: what the reactor may use, and the commands that follow, each of which takes effect once."""
+"""One event in a reactor's hands: what the reactor may use, and the commands that follow, each of which takes effect
+once."""
 
 from typing import Any
 from uuid import UUID, uuid5
 
+from google.protobuf.message import Message
+
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
-from comby.server.application.contract import aggregate_id_field
+from comby.server.application.contract import aggregate_id_field, descriptor_of
 from comby.server.application.errors import RequestIdReused
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.domain.context import RequestContext
@@ -17,7 +20,6 @@ from comby.server.domain.reactor import (
     ReplayRefused,
 )
 from comby.server.domain.recorded import Recorded
-from google.protobuf.message import Message
 
 
 class Reaction:
@@ -53,7 +55,7 @@ class Reaction:
         """Dispatch a command and wait for its end; see ReactionContext."""
         if self._replay and not self._reactor.dispatch_on_replay:
             raise ReplayRefused
-        field = aggregate_id_field(command.DESCRIPTOR)
+        field = aggregate_id_field(descriptor_of(type(command)))
         target = getattr(command, field.name) if field is not None else ""
         name = f"{self._reactor.name}/{command.DESCRIPTOR.full_name}/{target}/{key}"
         request_id = str(uuid5(UUID(self._recorded.event_id), name))

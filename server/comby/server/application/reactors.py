@@ -1,6 +1,7 @@
 """Reactors: each follows the log, at least once per event and in order per aggregate.
 
-An event that fails makes its aggregate wait: the failed event and the later ones are noted in the store, and tried again with back-off, while
+An event that fails makes its aggregate wait: the failed event and the later ones are noted in the store, and tried
+again with back-off, while
 the reactor goes on with others. After the last attempt the aggregate is parked until somebody retries or skips.
 """
 
@@ -61,7 +62,9 @@ class ReactorParts:
 class RunningReactor:
     """One reactor: a follower, and a loop that tries waiting keys again."""
 
-    def __init__(self, reactor: Reactor, consumer: Consumer, waiting: Sequence[WaitingKey], parts: ReactorParts) -> None:
+    def __init__(
+        self, reactor: Reactor, consumer: Consumer, waiting: Sequence[WaitingKey], parts: ReactorParts
+    ) -> None:
         self.reactor = reactor
         self.waiting = {one.key: one for one in waiting}
         self._parts = parts
@@ -91,7 +94,9 @@ class RunningReactor:
                 todo = {key: group for key, group in behind.items() if key not in self.waiting}
                 if not todo:
                     for key, group in behind.items():
-                        changes[key] = [JoinWaiting(reactor=self.reactor.name, key=key, position=one.position) for one in group]
+                        changes[key] = [
+                            JoinWaiting(reactor=self.reactor.name, key=key, position=one.position) for one in group
+                        ]
                     await self._advance(through, [change for some in changes.values() for change in some])
                     return
 
@@ -105,7 +110,9 @@ class RunningReactor:
                 failed = await self._react(stored, attempt=1, since=now_micros())
                 if failed is not None:
                     later = group[place + 1 :]
-                    joins = [JoinWaiting(reactor=self.reactor.name, key=one.key, position=one.position) for one in later]
+                    joins = [
+                        JoinWaiting(reactor=self.reactor.name, key=one.key, position=one.position) for one in later
+                    ]
                     return [PutWaiting(key=failed), *joins]
         return []
 
@@ -161,7 +168,9 @@ class RunningReactor:
         """Try the keys that are due again, until cancelled."""
         while True:
             now = now_micros()
-            due = [one for one in self.waiting.values() if one.next_attempt_at is not None and one.next_attempt_at <= now]
+            due = [
+                one for one in self.waiting.values() if one.next_attempt_at is not None and one.next_attempt_at <= now
+            ]
             if due:
                 results = await asyncio.gather(*(self._retry(one) for one in due), return_exceptions=True)
                 for result in results:

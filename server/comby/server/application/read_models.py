@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from comby.server.application.contract import AggregateType
+from google.protobuf.message import Message
+
+from comby.server.application.contract import AggregateType, descriptor_of
 from comby.server.application.errors import AggregateNotFound
 from comby.server.application.indexing import check_order, encode_filter
 from comby.server.application.limits import Limits
@@ -13,7 +15,6 @@ from comby.server.domain.identity import AggregateKey
 from comby.server.domain.projection import Page
 from comby.server.domain.query import Versioned
 from comby.server.ports.read_model_store import ReadModelStore, RowQuery, StoredRow
-from google.protobuf.message import Message
 
 DEFAULT_PAGE = 100
 
@@ -54,8 +55,9 @@ class ReadModels:
         page_size: int,
         page_token: str,
     ) -> Page[StoredRow]:
-        """Return a page of stored rows. Raises InvalidMessage for fields that are not indexed, InvalidToken for a foreign token."""
-        descriptor = row_type.DESCRIPTOR
+        """Return a page of stored rows. Raises InvalidMessage for fields that are not indexed, InvalidToken for a
+        foreign token."""
+        descriptor = descriptor_of(row_type)
         encoded = encode_filter(descriptor, indexed, filter or {})
         check_order(descriptor, indexed, order_by or "")
         size = min(page_size or DEFAULT_PAGE, self._limits.page_size)
@@ -65,7 +67,12 @@ class ReadModels:
             value, key = read_page_token(scope, page_token, str, str)
             after = (str(value), str(key))
         query = RowQuery(
-            model=model, tenant_id=tenant_id, filter=encoded, order_by=order_by or "", descending=descending, after=after
+            model=model,
+            tenant_id=tenant_id,
+            filter=encoded,
+            order_by=order_by or "",
+            descending=descending,
+            after=after,
         )
         rows = await self._rows.list(query, limit=size + 1)
         token = make_page_token(scope, rows[size - 1].value, rows[size - 1].row.key) if len(rows) > size else ""

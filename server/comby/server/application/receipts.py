@@ -1,16 +1,18 @@
 """Receipts as stored: what a command came to, kept with its row and told again to whoever asks."""
 
+from google.rpc import error_details_pb2
+
 from comby.facade.v1 import command_pb2
 from comby.server.application.errors import FacadeError, StoredError
 from comby.server.application.requests import Receipt, Stage
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import Position, Version
 from comby.server.ports.command_store import CommandStatus, StoredCommand
-from google.rpc import error_details_pb2
 
 
 def encode_outcome(event_ids: tuple[str, ...], error: FacadeError | None) -> bytes:
-    """Serialize what is not in the row's own columns. Of an error it is reason, domain and metadata: the edge adds code and text."""
+    """Serialize what is not in the row's own columns. Of an error it is reason, domain and metadata: the edge adds
+    code and text."""
     outcome = command_pb2.CommandReceipt(event_ids=event_ids)
     if error is not None:
         info = error_details_pb2.ErrorInfo(reason=error.reason, domain=error.domain, metadata=dict(error.metadata))

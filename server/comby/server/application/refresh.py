@@ -1,6 +1,8 @@
-"""Refreshes the free read model after a state's message or fold has changed: rows of another stamp are folded anew, in the background."""
+"""Refreshes the free read model after a state's message or fold has changed: rows of another stamp are folded anew,
+in the background."""
 
 import structlog
+
 from comby.server.application import incidents
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.contract import AggregateType

@@ -1,7 +1,10 @@
-"""The repository: aggregates' states, loaded from the store and kept in memory as (version, state), never as aggregate objects."""
+"""The repository: aggregates' states, loaded from the store and kept in memory as (version, state), never as
+aggregate objects."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from google.protobuf.message import Message
 
 from comby.server.application.contract import AggregateType
 from comby.server.application.event_codec import EPOCH, payload
@@ -12,7 +15,6 @@ from comby.server.domain.context import Execution, RequestContext
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.ports.snapshot_store import Snapshot
 from comby.server.ports.store import Store
-from google.protobuf.message import Message
 
 PAGE_EVENTS = 1000
 """Events read at once when an aggregate is folded."""
@@ -20,7 +22,8 @@ PAGE_EVENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An aggregate as committed. The state is shared: copy it before it is changed. `kind` is None where it does not exist."""
+    """An aggregate as committed. The state is shared: copy it before it is changed. `kind` is None where it does not
+    exist."""
 
     version: Version
     state: Message
@@ -84,7 +87,13 @@ class Repository:
         return await self.fold(key, kind, closed=closed)
 
     async def fold(
-        self, key: AggregateKey, kind: AggregateType, *, up_to: Version | None = None, closed: bool = False, snapshots: bool = True
+        self,
+        key: AggregateKey,
+        kind: AggregateType,
+        *,
+        up_to: Version | None = None,
+        closed: bool = False,
+        snapshots: bool = True,
     ) -> Loaded:
         """Fold an aggregate's events up to a version, from the latest snapshot before it."""
         snapshot = await self._store.snapshots.load(key, stamp=kind.stamp, up_to=up_to) if snapshots else None

@@ -1,15 +1,17 @@
-"""What the edge asks of the facade, and what it is answered: the same for every transport. Times are microseconds since 1970 in UTC."""
+"""What the edge asks of the facade, and what it is answered: the same for every transport. Times are microseconds
+since 1970 in UTC."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from google.protobuf.message import Message
+
 from comby.server.application.errors import FacadeError
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import LogIdentity, Position, Version
 from comby.server.ports.command_store import StoredCommand
-from google.protobuf.message import Message
 
 
 class Stage(StrEnum):
@@ -27,7 +29,8 @@ class Stage(StrEnum):
 class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
-    `wait_timeout` is in seconds; None waits as long as the facade allows. `retried` tells that the caller has sent it before.
+    `wait_timeout` is in seconds; None waits as long as the facade allows. `retried` tells that the caller has sent it
+    before.
     """
 
     type: str
@@ -43,7 +46,8 @@ class CommandRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """How far a command has come. `position` is that of its last event; 0 where there is none. `token` is empty until it is executed."""
+    """How far a command has come. `position` is that of its last event; 0 where there is none. `token` is empty until
+    it is executed."""
 
     request_id: str
     stage: Stage
@@ -144,7 +148,8 @@ class AggregatePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSelection:
-    """Selects events of the context's tenant, or of all; an empty field selects all. `aggregate_id` goes with exactly one domain."""
+    """Selects events of the context's tenant, or of all; an empty field selects all. `aggregate_id` goes with exactly
+    one domain."""
 
     context: RequestContext
     domains: frozenset[str] = frozenset()
@@ -194,7 +199,8 @@ Start: TypeAlias = AfterPosition | AfterToken | FromTime | FromHead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeRequest:
-    """An endless read. `heartbeat` is the longest silence, in seconds. `log` is the one that the start was taken from, if known."""
+    """An endless read. `heartbeat` is the longest silence, in seconds. `log` is the one that the start was taken
+    from, if known."""
 
     selection: EventSelection
     start: Start = AfterPosition(Position(0))

@@ -78,15 +78,11 @@ class Runtime:
 
     def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)
-        self.executor = Executor(
-            decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle
-        )
+        self.executor = Executor(decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle)
         self.lanes = Lanes(self.executor.execute)
         self.outcomes = Outcomes()
         admission = Admission(self._registry, validation)
-        self.commands = CommandBus(
-            admission, self.queue, self.lanes, self.outcomes, self.tokens, limits, self._cover
-        )
+        self.commands = CommandBus(admission, self.queue, self.lanes, self.outcomes, self.tokens, limits, self._cover)
         self.claims = Claims(self._store.commands, self.commands, admission, limits)
         self.records = CommandRecords(
             self._store, self.queue, self.commands, admission, self.outcomes, self.tokens, limits, self._cover_stored

@@ -2,11 +2,12 @@
 
 import hashlib
 
+from google.protobuf.message import DecodeError
+
 from comby.server.application.event_codec import decode_context
 from comby.server.application.pending import Pending
 from comby.server.domain.identity import Version
 from comby.server.ports.command_store import StoredCommand
-from google.protobuf.message import DecodeError
 
 
 def fingerprint(
@@ -30,6 +31,8 @@ def same_command(pending: Pending, stored: StoredCommand) -> bool:
     ):
         return False
     try:
-        return bool(pending.kind.message.FromString(stored.command) == pending.kind.message.FromString(pending.new.command))
+        return bool(
+            pending.kind.message.FromString(stored.command) == pending.kind.message.FromString(pending.new.command)
+        )
     except DecodeError:
         return False

@@ -1,13 +1,13 @@
 """Clears the fields that are marked internal, wherever they stand in an answer: they never leave the server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from comby.options.v1 import options_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-Scrub = Callable[[Message], None]
+from comby.options.v1 import options_pb2
+from comby.server.application.contract import descriptor_of
 
 
 class Scrubber:
@@ -18,7 +18,7 @@ class Scrubber:
 
     def scrub(self, message: Message) -> None:
         """Clear the internal fields of a message that is the caller's own."""
-        descriptor = message.DESCRIPTOR
+        descriptor = descriptor_of(type(message))
         if not self._concerned(descriptor, frozenset()):
             return
         for field, value in message.ListFields():
@@ -45,7 +45,7 @@ class Scrubber:
 
 
 def _messages(field: FieldDescriptor, value: Any) -> Iterator[Message]:
-    if field.message_type.GetOptions().map_entry:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
         yield from (inner for inner in value.values() if isinstance(inner, Message))
     elif field.is_repeated:
         yield from value

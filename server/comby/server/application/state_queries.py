@@ -1,14 +1,16 @@
-"""Answers `StateQueries` from the read model that every aggregate has: get, list and watch without code in the domain."""
+"""Answers `StateQueries` from the read model that every aggregate has: get, list and watch without code in the
+domain."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-from comby.server.application.contract import AggregateType, methods_of, services_of
-from comby.server.application.refusals import RegistrationRefused
-from comby.server.domain.query import QueryContext, QueryHandlers, StateQueries
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+
+from comby.server.application.contract import AggregateType, descriptor_of, methods_of, services_of
+from comby.server.application.refusals import RegistrationRefused
+from comby.server.domain.query import QueryContext, QueryHandlers, StateQueries
 
 PAGING = frozenset({"page_size", "page_token", "order_by", "descending"})
 
@@ -21,16 +23,17 @@ class StateQueryHandlers(QueryHandlers):
         self._aggregate = aggregate
         handlers: dict[type[Message], Any] = {}
         if spec.get is not None:
-            handlers[spec.get] = self._get(_id_field(spec.get.DESCRIPTOR))
+            handlers[spec.get] = self._get(_id_field(descriptor_of(spec.get)))
         if spec.watch is not None:
-            handlers[spec.watch] = self._watch(_id_field(spec.watch.DESCRIPTOR))
+            handlers[spec.watch] = self._watch(_id_field(descriptor_of(spec.watch)))
         if spec.list is not None:
-            handlers[spec.list] = self._list(spec.list.DESCRIPTOR)
+            handlers[spec.list] = self._list(descriptor_of(spec.list))
         self.handlers = handlers  # type: ignore[misc]
 
     def _get(self, field: str) -> Any:
         async def get_state(query: Message, context: QueryContext) -> Message:
-            return (await context.state(self._cls, getattr(query, field))).state
+            state: Message = (await context.state(self._cls, getattr(query, field))).state
+            return state
 
         return get_state
 
@@ -46,7 +49,9 @@ class StateQueryHandlers(QueryHandlers):
         fields = {field.name: field for field in query_type.fields}
         for name in fields:
             if name not in PAGING and name not in self._aggregate.indexed:
-                raise RegistrationRefused(f"{query_type.full_name}: {name} is no indexed field of {self._aggregate.identifier}")
+                raise RegistrationRefused(
+                    f"{query_type.full_name}: {name} is no indexed field of {self._aggregate.identifier}"
+                )
 
         async def list_states(query: Any, context: QueryContext) -> Message:
             asked = {name: getattr(query, name) for name in fields if name not in PAGING}
@@ -68,21 +73,30 @@ class StateQueryHandlers(QueryHandlers):
             for method in methods_of(service):
                 if method.input_type is query or method.input_type.full_name == query.full_name:
                     answer = method.output_type
-                    fits = [field.name for field in answer.fields if _is_list_of(field, self._aggregate.state.DESCRIPTOR)]
+                    fits = [
+                        field.name
+                        for field in answer.fields
+                        if _is_list_of(field, descriptor_of(self._aggregate.state))
+                    ]
                     if len(fits) == 1 and "next_page_token" in answer.fields_by_name:
                         return GetMessageClass(answer), fits[0]
         raise RegistrationRefused(
-            f"{query.full_name} needs an rpc that answers one repeated field of {self._aggregate.state.DESCRIPTOR.name} and a next_page_token"
+            f"{query.full_name} needs an rpc that answers one repeated field of "
+            f"{descriptor_of(self._aggregate.state).name} and a next_page_token"
         )
 
 
 def _is_list_of(field: FieldDescriptor, state: Descriptor) -> bool:
-    return bool(field.is_repeated and field.message_type is not None and field.message_type.full_name == state.full_name)
+    return bool(
+        field.is_repeated and field.message_type is not None and field.message_type.full_name == state.full_name
+    )
 
 
 def _id_field(query: Descriptor) -> str:
     """Return the query's one string field."""
-    strings = [field.name for field in query.fields if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated]
+    strings = [
+        field.name for field in query.fields if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+    ]
     if len(strings) != 1:
         raise RegistrationRefused(f"{query.full_name} needs exactly one string field, the aggregate's id")
     return strings[0]

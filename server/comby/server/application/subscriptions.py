@@ -1,10 +1,12 @@
 """Subscriptions: history, then live events, on one cursor that only reads the log; and finite reads.
 
-A slow subscriber holds back its own stream by not taking what is yielded, and then reads from the store what the tail has let go of.
+A slow subscriber holds back its own stream by not taking what is yielded, and then reads from the store what the tail
+has let go of.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 from comby.server.application.errors import (
@@ -74,11 +76,13 @@ class Subscriptions:
         finally:
             self._open -= 1
 
-    async def _follow(self, cursor: Position, filter: EventFilter, heartbeat: float) -> AsyncIterator[SubscriptionMessage]:
+    async def _follow(
+        self, cursor: Position, filter: EventFilter, heartbeat: float
+    ) -> AsyncIterator[SubscriptionMessage]:
         clock = asyncio.get_running_loop().time
         told = clock()
         live = False
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
         try:
             while not stopping.done():
                 page = await self._page(cursor, filter)
@@ -112,11 +116,11 @@ class Subscriptions:
             await asyncio.sleep(STORE_RETRY)
             return None
 
-    async def _wait(self, cursor: Position, stopping: asyncio.Future[bool], seconds: float) -> bool:
+    async def _wait(self, cursor: Position, stopping: asyncio.Task[Any], seconds: float) -> bool:
         """Wait for the tail to move on, or the stop; answer False when the heartbeat is due first."""
         if self._tail.level.position > cursor:
             return True
-        moved = asyncio.ensure_future(self._tail.level.above(cursor))
+        moved = asyncio.get_running_loop().create_task(self._tail.level.above(cursor))
         try:
             done, _ = await asyncio.wait((moved, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -181,7 +185,9 @@ class Subscriptions:
         if selection.aggregate_id:
             if len(selection.domains) != 1:
                 raise UnknownType(selection.aggregate_id)
-            aggregate = AggregateKey(selection.context.tenant_id, next(iter(selection.domains)), selection.aggregate_id.lower())
+            aggregate = AggregateKey(
+                selection.context.tenant_id, next(iter(selection.domains)), selection.aggregate_id.lower()
+            )
         return EventFilter(
             tenant_id=None if selection.all_tenants else selection.context.tenant_id,
             domains=frozenset() if aggregate else selection.domains,

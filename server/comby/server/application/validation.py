@@ -1,9 +1,10 @@
 """Enforces the rules that contracts put on their messages, before anything is stored."""
 
 import protovalidate
-from comby.server.application.errors import FieldViolation, InvalidMessage
 from google.protobuf.message import Message
 from protovalidate import FieldPathPb
+
+from comby.server.application.errors import FieldViolation, InvalidMessage
 
 VIOLATIONS_TOLD = 20
 """How many broken rules a caller is told of."""

@@ -1,7 +1,9 @@
 """The watchdog: a handler that never returns must not hold everybody's event loop.
 
-A thread looks at how long the present handler has run. After `interrupt` seconds it raises HandlerInterrupted inside it, by a signal, which works
-only where the loop runs in the main thread. After `abort` seconds it ends the process; the command was counted before, so it is parked in the end.
+A thread looks at how long the present handler has run. After `interrupt` seconds it raises HandlerInterrupted inside
+it, by a signal, which works
+only where the loop runs in the main thread. After `abort` seconds it ends the process; the command was counted
+before, so it is parked in the end.
 """
 
 import os
@@ -24,7 +26,8 @@ T = TypeVar("T")
 
 
 class HandlerInterrupted(BaseException):
-    """Raised inside a handler that has held the event loop for too long. No `except Exception` of the handler stops it."""
+    """Raised inside a handler that has held the event loop for too long. No `except Exception` of the handler stops
+    it."""
 
 
 class Watchdog:
@@ -99,9 +102,10 @@ class Watched(Awaitable[T]):
         while True:
             self._watchdog.enter(self._label)
             try:
-                waits_for = steps.send(sent) if raised is None else steps.throw(raised)  # type: ignore[attr-defined]
+                waits_for = steps.send(sent) if raised is None else steps.throw(raised)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+                result: T = stop.value
+                return result
             finally:
                 self._watchdog.leave()
             raised = None

@@ -12,13 +12,14 @@ from typing import (
     overload,
 )
 
+from google.protobuf.message import Message
+
 from comby.server.domain.context import Execution
 from comby.server.domain.identity import Version
-from google.protobuf.message import Message
 
 StateT = TypeVar("StateT", bound=Message)
 MessageT = TypeVar("MessageT", bound=Message)
-MessageT_contra = TypeVar("MessageT_contra", bound=Message, contravariant=True)
+HandledT = TypeVar("HandledT", bound=Message)
 SelfT = TypeVar("SelfT")
 ContextT = TypeVar("ContextT")
 
@@ -26,13 +27,13 @@ HANDLES = "__comby_handles__"
 APPLIES = "__comby_applies__"
 
 
-class _Handles(Protocol[MessageT_contra]):
+class _Handles(Protocol[HandledT]):
     @overload
-    def __call__(self, method: Callable[[SelfT, MessageT_contra], None], /) -> Callable[[SelfT, MessageT_contra], None]: ...
+    def __call__(self, method: Callable[[SelfT, HandledT], None], /) -> Callable[[SelfT, HandledT], None]: ...
     @overload
     def __call__(
-        self, method: Callable[[SelfT, MessageT_contra, ContextT], Awaitable[None]], /
-    ) -> Callable[[SelfT, MessageT_contra, ContextT], Awaitable[None]]: ...
+        self, method: Callable[[SelfT, HandledT, ContextT], Awaitable[None]], /
+    ) -> Callable[[SelfT, HandledT, ContextT], Awaitable[None]]: ...
 
 
 def handles(command: type[MessageT]) -> _Handles[MessageT]:
@@ -60,7 +61,8 @@ def applies(
 class Aggregate(Generic[StateT]):
     """State folded from events, and the decisions on it.
 
-    Subclass it with the state's message, mark methods with `@handles` and `@applies`, and record events in handlers only.
+    Subclass it with the state's message, mark methods with `@handles` and `@applies`, and record events in handlers
+    only.
     Raise `snapshot_version` when an applier changes what old events fold to: stored snapshots are then ignored.
     """
 

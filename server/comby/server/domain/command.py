@@ -2,9 +2,10 @@
 
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from google.protobuf.message import Message
+
 from comby.server.domain.aggregate import HANDLES, Aggregate
 from comby.server.domain.context import Execution
-from google.protobuf.message import Message
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
 

@@ -20,7 +20,8 @@ class RequestContext:
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One command's run. A handler may run several times; time and ids taken from here are the same in each run of one attempt.
+    """One command's run. A handler may run several times; time and ids taken from here are the same in each run of
+    one attempt.
 
     `now` is in UTC.
     """

@@ -1,16 +1,19 @@
 """Middleware: what stands around every command, query or event, such as a check or a measurement.
 
-The first one registered is the outermost. A command's middleware runs inside the command's attempt, so it may run several times.
+The first one registered is the outermost. A command's middleware runs inside the command's attempt, so it may run
+several times.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from google.protobuf.message import Message
 
 from comby.server.domain.context import Execution, RequestContext
 from comby.server.domain.recorded import Recorded
-from google.protobuf.message import Message
 
 
+@runtime_checkable
 class CommandMiddleware(Protocol):
     """Stands around the handler of every command. It may raise Rejected."""
 
@@ -19,6 +22,7 @@ class CommandMiddleware(Protocol):
         ...
 
 
+@runtime_checkable
 class QueryMiddleware(Protocol):
     """Stands around the handler of every query with one answer."""
 
@@ -29,8 +33,10 @@ class QueryMiddleware(Protocol):
         ...
 
 
+@runtime_checkable
 class EventMiddleware(Protocol):
-    """Stands around every handler of an event: of projections and reactors. `consumer` is the handler's declared name."""
+    """Stands around every handler of an event: of projections and reactors. `consumer` is the handler's declared
+    name."""
 
     async def on_event(self, recorded: Recorded[Any], consumer: str, proceed: Callable[[], Awaitable[None]]) -> None:
         """Call `proceed` once, or raise, which makes the event be handled again."""

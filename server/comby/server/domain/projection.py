@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
-from comby.server.domain.recorded import Recorded
 from google.protobuf.message import Message
 
+from comby.server.domain.recorded import Recorded
+
+ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT", bound=Message)
 EventT = TypeVar("EventT", bound=Message)
 SelfT = TypeVar("SelfT")
@@ -16,15 +18,16 @@ PROJECTS = "__comby_projects__"
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[RowT]):
+class Page(Generic[ItemT]):
     """One page of rows; `next_page_token` is empty on the last one."""
 
-    rows: Sequence[RowT]
+    rows: Sequence[ItemT]
     next_page_token: str
 
 
 class Rows(Protocol[RowT]):
-    """The rows of one projection, in the tenant of the event at hand. Changes are committed together with the checkpoint."""
+    """The rows of one projection, in the tenant of the event at hand. Changes are committed together with the
+    checkpoint."""
 
     async def get(self, key: str) -> RowT | None:
         """Return a copy of the row, with the changes made so far, or None."""
@@ -57,7 +60,8 @@ def projects(
 class Projection(Generic[RowT]):
     """A read model: rows of one message, kept up to date by methods marked with `@projects`.
 
-    `name` is its name in checkpoints and for operators. Raise `version` when the rows would come out differently: it is then
+    `name` is its name in checkpoints and for operators. Raise `version` when the rows would come out differently: it
+    is then
     built anew beside the live one, and switched. `indexed` are the row's singular scalar fields to filter and order by.
     Handlers must have no effect but on the rows: they run again after a crash.
     """

@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
+from google.protobuf.message import Message
+
 from comby.server.domain.aggregate import Aggregate
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import Version
 from comby.server.domain.projection import Page, Projection
-from google.protobuf.message import Message
 
 StateT = TypeVar("StateT", bound=Message)
 MessageT = TypeVar("MessageT", bound=Message)
-MessageT_contra = TypeVar("MessageT_contra", bound=Message, contravariant=True)
+HandledT = TypeVar("HandledT", bound=Message)
 AnswerT = TypeVar("AnswerT", bound=Message)
 SelfT = TypeVar("SelfT")
 
@@ -57,7 +58,8 @@ class QueryContext(Protocol):
         ...
 
     def watch(self, aggregate: type[Aggregate[StateT]], aggregate_id: str) -> AsyncIterator[Versioned[StateT]]:
-        """Yield the state now and after every later event, without a gap; ends when the caller does, or when it is closed.
+        """Yield the state now and after every later event, without a gap; ends when the caller does, or when it is
+        closed.
 
         Raises AggregateNotFound when the aggregate does not exist.
         """
@@ -88,19 +90,20 @@ class RowReader(Protocol[StateT]):
         page_size: int = 0,
         page_token: str = "",
     ) -> Page[StateT]:
-        """Return a page of rows whose indexed fields equal the filter's values, ordered by an indexed field or by key."""
+        """Return a page of rows whose indexed fields equal the filter's values, ordered by an indexed field or by
+        key."""
         ...
 
 
-class _Answers(Protocol[MessageT_contra]):
+class _Answers(Protocol[HandledT]):
     @overload
     def __call__(
-        self, method: Callable[[SelfT, MessageT_contra, QueryContext], Awaitable[AnswerT]], /
-    ) -> Callable[[SelfT, MessageT_contra, QueryContext], Awaitable[AnswerT]]: ...
+        self, method: Callable[[SelfT, HandledT, QueryContext], Awaitable[AnswerT]], /
+    ) -> Callable[[SelfT, HandledT, QueryContext], Awaitable[AnswerT]]: ...
     @overload
     def __call__(
-        self, method: Callable[[SelfT, MessageT_contra, QueryContext], AsyncIterator[AnswerT]], /
-    ) -> Callable[[SelfT, MessageT_contra, QueryContext], AsyncIterator[AnswerT]]: ...
+        self, method: Callable[[SelfT, HandledT, QueryContext], AsyncIterator[AnswerT]], /
+    ) -> Callable[[SelfT, HandledT, QueryContext], AsyncIterator[AnswerT]]: ...
 
 
 def answers(query: type[MessageT]) -> _Answers[MessageT]:
@@ -129,7 +132,8 @@ class QueryHandlers:
 class StateQueries:
     """Answers queries straight from the read model that every aggregate has, without any code.
 
-    `get` answers the state of the aggregate named by its one string field (or the one marked as aggregate id); `watch` streams it. `list` answers a
+    `get` answers the state of the aggregate named by its one string field (or the one marked as aggregate id);
+    `watch` streams it. `list` answers a
     message with one repeated field of states and a `next_page_token`; its fields that are indexed filter, and it may
     have `page_size`, `page_token`, `order_by` and `descending`.
     """

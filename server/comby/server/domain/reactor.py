@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from comby.server.domain.recorded import Recorded
 from google.protobuf.message import Message
+
+from comby.server.domain.recorded import Recorded
 
 EventT = TypeVar("EventT", bound=Message)
 SelfT = TypeVar("SelfT")
@@ -74,7 +75,8 @@ def reacts(
 class Reactor:
     """Effects of events, in methods marked with `@reacts`; each event is handled at least once, in order per aggregate.
 
-    `name` is its name in checkpoints. It starts at the head of the log unless `from_start`; only with `dispatch_on_replay`
+    `name` is its name in checkpoints. It starts at the head of the log unless `from_start`; only with
+    `dispatch_on_replay`
     may it dispatch commands for events that are older than itself. A method that raises is tried again with back-off;
     after `max_attempts` the event's aggregate is parked: its later events wait for an operator, others go on.
     """

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from google.protobuf.message import Message
+
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Position, Version
-from google.protobuf.message import Message
 
 EventT = TypeVar("EventT", bound=Message, covariant=True)
 

@@ -21,7 +21,8 @@ class Upcaster(Generic[EventT]):
 def upcasts(event: type[EventT], *, revision: int) -> Callable[[Callable[[EventT], EventT]], Upcaster[EventT]]:
     """Make a function the upcaster from a revision to the next; register the result like an aggregate.
 
-    The function gets the event as parsed by the present contract, fields of the old revision included as long as they are not reserved.
+    The function gets the event as parsed by the present contract, fields of the old revision included as long as they
+    are not reserved.
     """
 
     def make(function: Callable[[EventT], EventT]) -> Upcaster[EventT]:

@@ -10,7 +10,8 @@ from comby.server.ports.read_model_store import DeleteRow, PutRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """A consumer's checkpoint. `live` is the generation that answers; a rebuilt projection has one row for each generation.
+    """A consumer's checkpoint. `live` is the generation that answers; a rebuilt projection has one row for each
+    generation.
 
     `since` is the head when a reactor was first registered: events up to it are a replay.
     """
@@ -25,7 +26,8 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingKey:
-    """An aggregate whose events wait for a reactor, because `position` failed. Times are microseconds since 1970 in UTC.
+    """An aggregate whose events wait for a reactor, because `position` failed. Times are microseconds since 1970 in
+    UTC.
 
     `next_attempt_at` is None once the key is parked. `waiting` counts the events that wait, the failed one among them.
     """
@@ -42,7 +44,8 @@ class WaitingKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutWaiting:
-    """Records a failure of a key, or a further one; `position` is the event that failed and joins the waiting events if it is not among them."""
+    """Records a failure of a key, or a further one; `position` is the event that failed and joins the waiting events
+    if it is not among them."""
 
     key: WaitingKey
 
@@ -68,7 +71,8 @@ class LeaveWaiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceConsumer:
-    """Moves a checkpoint from where it was, together with what the events before it changed. Answers Advanced or CheckpointMoved.
+    """Moves a checkpoint from where it was, together with what the events before it changed. Answers Advanced or
+    CheckpointMoved.
 
     `before` and `after` may be equal: then only the changes are written, still only if the checkpoint stands there.
     """

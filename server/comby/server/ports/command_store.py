@@ -41,8 +41,10 @@ class NewCommand:
 class StoredCommand:
     """A command as stored. Times are microseconds since 1970 in UTC.
 
-    `accept_seq` rises in the order of acceptance. `command` is None after the idempotency window. `version` and `position` are those of
-    the last event caused, 0 where there is none. `outcome` is a serialized CommandReceipt, empty until the command is final or parked.
+    `accept_seq` rises in the order of acceptance. `command` is None after the idempotency window. `version` and
+    `position` are those of
+    the last event caused, 0 where there is none. `outcome` is a serialized CommandReceipt, empty until the command is
+    final or parked.
     """
 
     key: CommandKey
@@ -66,7 +68,8 @@ class StoredCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFilter:
-    """Selects commands of one tenant; an empty field selects all. `before_seq` is the exclusive end: pages go backwards."""
+    """Selects commands of one tenant; an empty field selects all. `before_seq` is the exclusive end: pages go
+    backwards."""
 
     tenant_id: str
     statuses: frozenset[CommandStatus] = frozenset()
@@ -95,7 +98,8 @@ class CommandStore(ABC):
 
     @abstractmethod
     async def open(self, *, after_seq: int, due: int, limit: int) -> Sequence[StoredCommand]:
-        """Return accepted commands with a higher `accept_seq` and `not_before` unset or at most `due`, in the order of acceptance."""
+        """Return accepted commands with a higher `accept_seq` and `not_before` unset or at most `due`, in the order
+        of acceptance."""
 
     @abstractmethod
     async def next_due(self, *, after: int) -> int | None:

@@ -1,4 +1,5 @@
-"""The errors of every store and broker. No text of a driver is inside: it is logged by the adapter, and reaches no caller."""
+"""The errors of every store and broker. No text of a driver is inside: it is logged by the adapter, and reaches no
+caller."""
 
 
 class StoreError(Exception):
@@ -8,7 +9,8 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The store can not be written or read now: the disk is full, the connection is gone, or it is being closed.
 
-    Whatever was asked for may be asked again. After a failed `commit` nothing of the batch is known to be stored or not:
+    Whatever was asked for may be asked again. After a failed `commit` nothing of the batch is known to be stored or
+    not:
     the adapter has looked it up where it could, and raises this only if it could not.
     """
 

@@ -34,7 +34,8 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
-    """An event of the log. `recorded_at` is in microseconds since 1970 in UTC, and never falls from one position to the next."""
+    """An event of the log. `recorded_at` is in microseconds since 1970 in UTC, and never falls from one position to
+    the next."""
 
     position: Position
     recorded_at: int
@@ -70,11 +71,16 @@ class StartCommand:
 class FinishCommand:
     """Moves a command to its end together with everything that it causes: all of it or nothing.
 
-    With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a CommandKey an accepted row
-    is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are made in the order of requests, each seeing what
-    those before it in the batch wrote; a failed one answers VersionConflict with every violated check. Otherwise Committed.
-    Each event's version must follow the checked version of its aggregate without a gap, and every written aggregate has a check.
-    `closes` are the aggregates that end. `states` are rows of the free read model. `version` is the target aggregate's after the command.
+    With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a
+    CommandKey an accepted row
+    is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are made in the order of
+    requests, each seeing what
+    those before it in the batch wrote; a failed one answers VersionConflict with every violated check. Otherwise
+    Committed.
+    Each event's version must follow the checked version of its aggregate without a gap, and every written aggregate
+    has a check.
+    `closes` are the aggregates that end. `states` are rows of the free read model. `version` is the target
+    aggregate's after the command.
     """
 
     command: NewCommand | CommandKey
@@ -89,7 +95,8 @@ class FinishCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelCommand:
-    """Moves an accepted (not yet begun: no attempt) or parked command to cancelled. Answers CommandMoved or CommandNotOpen."""
+    """Moves an accepted (not yet begun: no attempt) or parked command to cancelled. Answers CommandMoved or
+    CommandNotOpen."""
 
     key: CommandKey
     outcome: bytes
@@ -97,7 +104,8 @@ class CancelCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryCommand:
-    """Moves a parked command back to accepted, at the tail, with no attempts. Answers CommandMoved or CommandNotOpen."""
+    """Moves a parked command back to accepted, at the tail, with no attempts. Answers CommandMoved or
+    CommandNotOpen."""
 
     key: CommandKey
 
@@ -140,7 +148,8 @@ class CommandStarted:
 
 @dataclass(frozen=True, slots=True)
 class CommandNotOpen:
-    """The command is not in a status from which it could be moved: nothing was written. None: there is no such command."""
+    """The command is not in a status from which it could be moved: nothing was written. None: there is no such
+    command."""
 
     stored: StoredCommand | None
 
@@ -154,7 +163,8 @@ class CommandMoved:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Everything is stored. `last` is the position of the last event; 0 where there is none. `recorded_at` as in StoredEvent."""
+    """Everything is stored. `last` is the position of the last event; 0 where there is none. `recorded_at` as in
+    StoredEvent."""
 
     last: Position
     recorded_at: int
@@ -199,7 +209,8 @@ Verdict: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Selects events that match every field that is set; an empty field selects all. `tenant_id` None selects every tenant."""
+    """Selects events that match every field that is set; an empty field selects all. `tenant_id` None selects every
+    tenant."""
 
     tenant_id: str | None = None
     domains: frozenset[str] = frozenset()
@@ -218,7 +229,8 @@ class EventPage:
 class EventStore(ABC):
     """The single source of truth.
 
-    Every method raises StoreUnavailable when the store can not be used now. Events come in the order of positions, which is the order of commits, without gaps:
+    Every method raises StoreUnavailable when the store can not be used now. Events come in the order of positions,
+    which is the order of commits, without gaps:
     a reader that goes on after the last position it saw can not miss one.
     """
 
@@ -245,15 +257,21 @@ class EventStore(ABC):
         """
 
     @abstractmethod
-    async def read(self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int, backwards: bool = False) -> EventPage:
-        """Return matching events after a position (backwards: before it, where 0 is the end), at most `limit` or about `max_bytes` of records.
+    async def read(
+        self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int, backwards: bool = False
+    ) -> EventPage:
+        """Return matching events after a position (backwards: before it, where 0 is the end), at most `limit` or
+        about `max_bytes` of records.
 
-        At least one event is returned where one matches in what was examined. A page may be empty although there are matches further on: then `through` has moved. It is the
+        At least one event is returned where one matches in what was examined. A page may be empty although there are
+        matches further on: then `through` has moved. It is the
         head (backwards: 1, or 0 for an empty log) when everything was examined.
         """
 
     @abstractmethod
-    async def read_aggregate(self, key: AggregateKey, *, after: Version, up_to: Version | None = None, limit: int) -> Sequence[StoredEvent]:
+    async def read_aggregate(
+        self, key: AggregateKey, *, after: Version, up_to: Version | None = None, limit: int
+    ) -> Sequence[StoredEvent]:
         """Return an aggregate's events with `after` < version <= `up_to`, in the order of versions, at most `limit`."""
 
     @abstractmethod

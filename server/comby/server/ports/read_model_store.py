@@ -1,6 +1,7 @@
 """Rows of read models: of projections, and the free one of every aggregate's state.
 
-A row is a serialized message under a key, in a model and a tenant. `fields` are its indexed values, encoded so that their
+A row is a serialized message under a key, in a model and a tenant. `fields` are its indexed values, encoded so that
+their
 order as text (by code point) is the order of the values.
 """
 
@@ -13,7 +14,8 @@ from comby.server.domain.identity import Version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutRow:
-    """Writes a row. `stamp` tells how it was made: rows of another stamp are stale. `version` is the aggregate's; 0 for a projection's row."""
+    """Writes a row. `stamp` tells how it was made: rows of another stamp are stale. `version` is the aggregate's; 0
+    for a projection's row."""
 
     model: str
     tenant_id: str
@@ -45,8 +47,10 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowQuery:
-    """Selects rows of one model and tenant: all whose fields equal `filter`, ordered by the field `order_by` (rows without it are left out), then
-    by key; by key alone where it is empty. `after` is the exclusive start: (the field's value, or empty, and the key) of the last row before.
+    """Selects rows of one model and tenant: all whose fields equal `filter`, ordered by the field `order_by` (rows
+    without it are left out), then
+    by key; by key alone where it is empty. `after` is the exclusive start: (the field's value, or empty, and the key)
+    of the last row before.
     """
 
     model: str
@@ -66,7 +70,8 @@ class OrderedRow:
 
 
 class ReadModelStore(ABC):
-    """Reads rows; they are written by `EventStore.commit`. Every method raises StoreUnavailable when the store can not be read now."""
+    """Reads rows; they are written by `EventStore.commit`. Every method raises StoreUnavailable when the store can
+    not be read now."""
 
     @abstractmethod
     async def get(self, model: str, tenant_id: str, key: str) -> StoredRow | None:

@@ -8,7 +8,8 @@ from comby.server.domain.identity import AggregateKey, Version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state at a version. `stamp` is the digest of the state's descriptor and the aggregate's declared snapshot version."""
+    """A state at a version. `stamp` is the digest of the state's descriptor and the aggregate's declared snapshot
+    version."""
 
     key: AggregateKey
     version: Version
@@ -25,4 +26,5 @@ class SnapshotStore(ABC):
 
     @abstractmethod
     async def save(self, snapshot: Snapshot) -> None:
-        """Store a snapshot, in place of one at the same version. Snapshots of the aggregate with another stamp are deleted."""
+        """Store a snapshot, in place of one at the same version. Snapshots of the aggregate with another stamp are
+        deleted."""
