@@ -1,22 +1,26 @@
 """A scripted facade behind a real socket: it speaks the contract, and does what a test tells it."""
+# ruff: noqa: N802  # the names of the contract
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import grpc
 from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from comby.client import RetryPolicy
 from comby.facade.v1 import command_pb2, context_pb2, event_pb2, facade_service_pb2_grpc, query_pb2
 from shop.order.v1 import order_pb2, order_pb2_grpc
 
+Context: TypeAlias = "grpc.aio.ServicerContext[Message, Message]"
 LOG = context_pb2.LogIdentity(log_id="log", incarnation="first")
 FAST = RetryPolicy(initial=0.005, maximum=0.02)
 
 
 async def fail(
-    context: grpc.aio.ServicerContext,
+    context: Context,
     code: grpc.StatusCode,
     reason: str,
     *,
@@ -43,16 +47,16 @@ async def fail(
 class Script(facade_service_pb2_grpc.FacadeServiceServicer, order_pb2_grpc.OrderServiceServicer):
     """What the server answers, call by call, and what it was sent."""
 
-    unary: list[Callable[[grpc.aio.ServicerContext], Awaitable[None]]] = field(default_factory=list)
+    unary: list[Callable[[Context], Awaitable[None]]] = field(default_factory=list)
     """Run before the answers of unary calls, one each."""
-    stage: command_pb2.CommandStage = command_pb2.COMMAND_STAGE_EXECUTED
-    stages: list[command_pb2.CommandStage] = field(default_factory=list)
+    stage: command_pb2.CommandStage.ValueType = command_pb2.COMMAND_STAGE_EXECUTED
+    stages: list[command_pb2.CommandStage.ValueType] = field(default_factory=list)
     subscriptions: list[Callable[..., AsyncIterator[event_pb2.SubscribeEventsResponse]]] = field(default_factory=list)
     pipelines: list[Callable[..., AsyncIterator[command_pb2.DispatchCommandsResponse]]] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     requests: list[object] = field(default_factory=list)
 
-    async def _heard(self, request: object, context: grpc.aio.ServicerContext) -> None:
+    async def _heard(self, request: object, context: Context) -> None:
         self.requests.append(request)
         self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata() or ()})
         if self.unary:

@@ -28,7 +28,7 @@ def test_rfc3339_is_in_utc() -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no zone"):
-        rfc3339(datetime(2026, 1, 2))
+        rfc3339(datetime(2026, 1, 2))  # noqa: DTZ001  # what is refused
 
 
 def test_the_options_of_a_command() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from scripted_facade import Script, fail
+from scripted_facade import Context, Script, fail
 
 from comby.client import Comby, CombyError, Rejected, Stage, Unauthenticated, Unavailable
 from comby.facade.v1 import command_pb2
@@ -15,7 +15,6 @@ from shop.order.v1.order_pb2 import PayOrder
 Request = command_pb2.DispatchCommandsRequest
 Response = command_pb2.DispatchCommandsResponse
 Requests = AsyncIterator[Request]
-Context = grpc.aio.ServicerContext
 
 
 def receipts(request: Request) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from scripted_facade import LOG, Script, event, fail
+from scripted_facade import LOG, Context, Script, event, fail
 
 from comby.client import CaughtUp, Checkpoint, Comby, Connected, Disconnected, LogReplaced, OutOfRange, Status
 from comby.facade.v1 import event_pb2
@@ -13,7 +13,6 @@ from shop.order.v1.order_pb2 import OrderPaid, OrderPlaced
 
 Response = event_pb2.SubscribeEventsResponse
 Request = event_pb2.SubscribeEventsRequest
-Context = grpc.aio.ServicerContext
 
 
 def confirmed(after: int = 0) -> Response:

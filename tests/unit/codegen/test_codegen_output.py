@@ -208,7 +208,7 @@ def pyright(folder: Path, *targets: str) -> dict[str, list[int]]:
 
 
 def marked() -> list[int]:
-    text = (SAMPLES / "wrong.py").read_text()
+    text = (SAMPLES / "wrong.txt").read_text()
     return [number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# wrong")]
 
 
@@ -225,7 +225,7 @@ def test_mypy_is_content_with_every_kind_of_field(sink: Path, tmp_path: Path) ->
 @pytest.mark.timeout(300)
 def test_mypy_finds_what_a_user_does_wrong(tmp_path: Path) -> None:
     found = {
-        int(line.split(":")[1]) for line in mypy(tmp_path, str(SAMPLES / "wrong.py")).splitlines() if "error" in line
+        int(line.split(":")[1]) for line in mypy(tmp_path, str(SAMPLES / "wrong.txt")).splitlines() if "error" in line
     }
     assert marked() == sorted(found)
 
@@ -233,7 +233,7 @@ def test_mypy_finds_what_a_user_does_wrong(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_pyright_agrees(sink: Path, tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "user.py", tmp_path)
-    shutil.copy(SAMPLES / "wrong.py", tmp_path)
+    shutil.copy(SAMPLES / "wrong.txt", tmp_path / "wrong.py")
     shutil.copytree(sink / "kitchen", tmp_path / "kitchen")
     found = pyright(tmp_path, "user.py", "wrong.py", "kitchen/**/*_client.py", "kitchen/**/*_types.py")
     assert {"wrong.py": marked()} == {name: sorted(set(lines)) for name, lines in found.items()}
