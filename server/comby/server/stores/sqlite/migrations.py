@@ -11,8 +11,8 @@ from comby.server.stores.sqlite.statements import folder, statement
 APPLICATION_ID = 0x636F6D62  # "comb", in the header of the file
 
 
-def migrate(connection: apsw.Connection, path: Path) -> bool:
-    """Apply the migrations that are missing, each in one transaction; return whether the store was new.
+def migrate(connection: apsw.Connection, path: Path) -> None:
+    """Apply the migrations that are missing, each in one transaction.
 
     Raises StoreIncompatible for a store of a newer comby, and for a database of something else.
     """
@@ -32,7 +32,6 @@ def migrate(connection: apsw.Connection, path: Path) -> bool:
                     statement("insert_schema_version"),
                     {"version": version, "applied_at": time.time_ns() // 1000},
                 )
-    return stored == 0
 
 
 def stored_version(connection: apsw.Connection, path: Path) -> int:

@@ -92,9 +92,9 @@ async def _reader(path: Path, number: int) -> AsyncIterator[Reader]:
 def _open_for_writing(path: Path, statements: Statements, *, durable: bool) -> _Opened:
     connection = open_writer(path, durable=durable)
     try:
-        if migrate(connection, path):
-            identity = {"log_id": str(uuid.uuid4()), "incarnation": str(uuid.uuid4())}
-            connection.execute(statements["insert_log"], identity)
+        migrate(connection, path)
+        identity = {"log_id": str(uuid.uuid4()), "incarnation": str(uuid.uuid4())}
+        connection.execute(statements["insert_log"], identity)
         log_id, incarnation, clean = connection.execute(statements["identify"]).get
         connection.execute(statements["mark_clean"], {"clean": False})
         prepare_writer(connection)

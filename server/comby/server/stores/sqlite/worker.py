@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 import apsw
 
-from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.errors import StoreDamaged, StoreUnavailable
 
 log = logging.getLogger("comby.store")
 
@@ -40,7 +40,7 @@ class Worker:
     async def run(self, work: Callable[[], ResultT]) -> ResultT:
         """Do the work in the thread. It is done even if the caller is cancelled.
 
-        Raises StoreUnavailable when the database fails, or after `close`.
+        Raises StoreUnavailable when the database fails, or after `close`, and StoreDamaged when its file is damaged.
         """
         if not self._open:
             raise StoreUnavailable("the store is closed")
@@ -83,9 +83,9 @@ def _translated(error: BaseException) -> BaseException:
         type(error).__name__,
         getattr(error, "extendedresult", None),
     )
-    unavailable = StoreUnavailable("the store can not be used now; its log tells the cause")
-    unavailable.__suppress_context__ = True
-    return unavailable
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        return StoreDamaged("the file of the store is damaged")
+    return StoreUnavailable("the store can not be used now; its log tells the cause")
 
 
 def _wake(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:

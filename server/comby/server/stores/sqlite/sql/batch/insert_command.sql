@@ -1,4 +1,4 @@
--- The payload is the fingerprint, the context, the outcome and the command, one after the other.
+-- The payload is the fingerprint, the context, the outcome and the command, one after the other; a part of an empty blob is null.
 create temp trigger insert_command instead of insert on batch when new.kind = 'insert_command'
 begin
   insert into commands (
@@ -10,9 +10,13 @@ begin
     new.item ->> 'aggregate_id', new.item ->> 'partition', new.item ->> 'type', new.item ->> 'expected_version',
     new.item ->> 'not_before', new.item ->> 'status', new.item ->> 'attempts', new.item ->> 'accepted_at',
     new.item ->> 'finished_at', new.item ->> 'version', new.item ->> 'position',
-    substr(new.payload, 1, new.item ->> 'fingerprint'),
-    substr(new.payload, 1 + (new.item ->> 'fingerprint'), new.item ->> 'context'),
-    substr(new.payload, 1 + (new.item ->> 'fingerprint') + (new.item ->> 'context'), new.item ->> 'outcome'),
-    substr(new.payload, 1 + (new.item ->> 'fingerprint') + (new.item ->> 'context') + (new.item ->> 'outcome'))
+    coalesce(substr(new.payload, 1, new.item ->> 'fingerprint'), x''),
+    coalesce(substr(new.payload, 1 + (new.item ->> 'fingerprint'), new.item ->> 'context'), x''),
+    coalesce(
+      substr(new.payload, 1 + (new.item ->> 'fingerprint') + (new.item ->> 'context'), new.item ->> 'outcome'), x''
+    ),
+    coalesce(
+      substr(new.payload, 1 + (new.item ->> 'fingerprint') + (new.item ->> 'context') + (new.item ->> 'outcome')), x''
+    )
   );
 end

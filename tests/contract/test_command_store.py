@@ -1,0 +1,154 @@
+"""Reading stored commands: by key, as a queue, and as lists for operators."""
+
+import pytest
+from making import LATE, TENANT, accept, command, commit, finish, order, park
+
+from comby.server.domain.identity import CommandKey
+from comby.server.ports.command_store import CommandFilter, CommandStatus
+from comby.server.ports.event_store import RetryCommand, StartCommand
+from comby.server.ports.store import Store
+
+
+async def listed(store: Store, filter: CommandFilter, *, limit: int = 100) -> list[str]:
+    return [found.key.request_id for found in await store.commands.list(filter, limit=limit)]
+
+
+async def opened(store: Store, *, after_seq: int = 0, due: int = 0, limit: int = 100) -> list[str]:
+    found = await store.commands.open(after_seq=after_seq, due=due, limit=limit)
+    assert [entry.accept_seq for entry in found] == sorted(entry.accept_seq for entry in found)
+    return [entry.key.request_id for entry in found]
+
+
+async def test_many_commands_are_read_at_once(store: Store) -> None:
+    keys = [await accept(store, command(str(number))) for number in range(3)]
+    unknown = [CommandKey(TENANT, "unknown"), CommandKey("other", "1")]
+    found = await store.commands.get_many([*keys, *unknown, keys[0]])
+    assert set(found) == set(keys)
+    assert [found[key] for key in keys] == [await store.commands.get(key) for key in keys]
+    assert await store.commands.get_many([]) == {}
+    assert [await store.commands.get(key) for key in unknown] == [None, None]
+
+
+@pytest.fixture
+async def several(store: Store) -> None:
+    """Commands in every status, in two tenants."""
+    await accept(store, command("accepted", type="Order.Pay"))
+    await commit(store, finish(command("executed", aggregate=order("o-2"))))
+    await commit(store, finish(command("rejected"), status=CommandStatus.REJECTED))
+    await park(store, command("parked", aggregate=order("o-2"), type="Order.Pay"))
+    await accept(store, command("foreign", aggregate=order(tenant_id="other")))
+    await commit(store, finish(command("last", type="Order.Pay")))
+
+
+LISTS = {
+    "all": (CommandFilter(tenant_id=TENANT), ["last", "parked", "rejected", "executed", "accepted"]),
+    "another tenant": (CommandFilter(tenant_id="other"), ["foreign"]),
+    "an unknown tenant": (CommandFilter(tenant_id="nobody"), []),
+    "a status": (CommandFilter(tenant_id=TENANT, statuses=frozenset({CommandStatus.EXECUTED})), ["last", "executed"]),
+    "statuses": (
+        CommandFilter(tenant_id=TENANT, statuses=frozenset({CommandStatus.PARKED, CommandStatus.ACCEPTED})),
+        ["parked", "accepted"],
+    ),
+    "a type": (CommandFilter(tenant_id=TENANT, type="Order.Pay"), ["last", "parked", "accepted"]),
+    "an aggregate": (CommandFilter(tenant_id=TENANT, aggregate_id="o-2"), ["parked", "executed"]),
+    "an aggregate's type and status": (
+        CommandFilter(
+            tenant_id=TENANT, aggregate_id="o-1", type="Order.Pay", statuses=frozenset({CommandStatus.EXECUTED})
+        ),
+        ["last"],
+    ),
+}
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("name", LISTS)
+async def test_commands_are_listed_the_last_one_first(store: Store, name: str) -> None:
+    filter, expected = LISTS[name]
+    assert await listed(store, filter) == expected
+    assert await listed(store, filter, limit=2) == expected[:2]
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_is_read_in_pages(store: Store, name: str) -> None:
+    filter, expected = LISTS[name]
+    found: list[str] = []
+    before: int | None = None
+    while True:
+        page = await store.commands.list(
+            CommandFilter(
+                tenant_id=filter.tenant_id,
+                statuses=filter.statuses,
+                type=filter.type,
+                aggregate_id=filter.aggregate_id,
+                before_seq=before,
+            ),
+            limit=1,
+        )
+        if not page:
+            break
+        found.extend(entry.key.request_id for entry in page)
+        before = page[-1].accept_seq
+    assert found == expected
+
+
+async def test_open_commands_come_in_the_order_of_acceptance(store: Store) -> None:
+    keys = [await accept(store, command(str(number))) for number in range(4)]
+    await commit(store, finish(keys[1]), StartCommand(key=keys[2]))
+    assert await opened(store) == ["0", "2", "3"]
+    assert await opened(store, limit=2) == ["0", "2"]
+    second = await store.commands.get(keys[2])
+    assert second is not None
+    assert await opened(store, after_seq=second.accept_seq) == ["3"]
+
+
+async def test_a_retried_command_is_open_behind_the_others(store: Store) -> None:
+    parked = await park(store, command("parked"))
+    await accept(store, command("other"))
+    assert await opened(store) == ["other"]
+    await commit(store, RetryCommand(key=parked))
+    assert await opened(store) == ["other", "parked"]
+
+
+async def test_a_delayed_command_is_open_when_it_is_due(store: Store) -> None:
+    await accept(store, command("now"))
+    await accept(store, command("at 20", not_before=20))
+    await accept(store, command("at 10", not_before=10))
+    assert await opened(store, due=9) == ["now"]
+    assert await opened(store, due=10) == ["now", "at 10"]
+    assert await opened(store, due=20) == ["now", "at 20", "at 10"]
+
+
+async def test_the_next_due_time_is_of_an_accepted_command(store: Store) -> None:
+    assert await store.commands.next_due(after=0) is None
+    await accept(store, command())
+    await accept(store, command(not_before=30))
+    await commit(store, finish(await accept(store, command(not_before=10))))
+    await accept(store, command(not_before=20))
+    assert [await store.commands.next_due(after=after) for after in (0, 19, 20, 29, 30)] == [20, 20, 30, 30, None]
+
+
+async def test_open_commands_are_counted_by_tenant(store: Store) -> None:
+    assert await store.commands.count_open() == {}
+    key = await accept(store, command())
+    await accept(store, command())
+    await accept(store, command(aggregate=order(tenant_id="other")))
+    await park(store, command(aggregate=order(tenant_id="third")))
+    assert await store.commands.count_open() == {TENANT: 2, "other": 1}
+    await commit(store, finish(key))
+    assert await store.commands.count_open() == {TENANT: 1, "other": 1}
+
+
+@pytest.mark.usefixtures("several")
+async def test_payloads_of_old_final_commands_are_dropped(store: Store) -> None:
+    assert await store.commands.forget(finished_before=0, limit=10) == 0
+    assert await store.commands.forget(finished_before=LATE, limit=2) == 2
+    assert await store.commands.forget(finished_before=LATE, limit=10) == 1
+    assert await store.commands.forget(finished_before=LATE, limit=10) == 0
+    found = await store.commands.list(CommandFilter(tenant_id=TENANT), limit=10)
+    kept = {entry.key.request_id for entry in found if entry.command is not None}
+    assert kept == {"accepted", "parked"}
+    assert all(entry.fingerprint == b"\x00\xfffingerprint" and entry.context for entry in found)
+    executed = await store.commands.get(CommandKey(TENANT, "executed"))
+    assert executed is not None
+    assert (executed.command, executed.outcome) == (None, b"\x00\xffoutcome")

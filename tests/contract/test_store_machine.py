@@ -1,0 +1,179 @@
+"""Any sequence of batches has the answers of a simple model, in every adapter.
+
+COMBY_EXAMPLES=long runs 300 examples of 50 steps; the default is for every run.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from making import Opener, append, check, command, event, finish, order
+from store_model import StoreModel, comparable
+
+from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
+from comby.server.ports.command_store import CommandFilter, CommandStatus
+from comby.server.ports.event_store import (
+    AcceptCommand,
+    CancelCommand,
+    EventFilter,
+    FinishCommand,
+    RetryCommand,
+    StartCommand,
+    Write,
+)
+from comby.server.ports.store import Store
+
+EXAMPLES, STEPS = (300, 50) if os.environ.get("COMBY_EXAMPLES") == "long" else (40, 30)
+
+TENANTS = ("acme", "other")
+AGGREGATES = [order(name, tenant_id=tenant_id) for tenant_id in TENANTS for name in ("o-1", "o-2")]
+TYPES = ("Order.OrderPlaced", "Order.OrderPaid")
+ENDS = [CommandStatus.EXECUTED, CommandStatus.REJECTED, CommandStatus.PARKED]
+
+aggregates = st.sampled_from(AGGREGATES)
+versions = st.integers(0, 3)
+request_ids = st.sampled_from([f"r-{number}" for number in range(5)])
+keys = st.builds(CommandKey, st.sampled_from(TENANTS), request_ids)
+commands = st.builds(
+    command,
+    request_ids,
+    aggregate=aggregates,
+    type=st.sampled_from(TYPES),
+    not_before=st.sampled_from([None, 10, 20]),
+    attempts=st.integers(0, 1),
+)
+
+
+@st.composite
+def finishes(draw: st.DrawFn) -> FinishCommand:
+    """End a command that is new or stored, with events in up to two aggregates."""
+    checks = {key: draw(versions) for key in draw(st.lists(aggregates, unique=True, max_size=2))}
+    events = [
+        event(key, checks[key] + number, type=draw(st.sampled_from(TYPES)), record=draw(st.binary(max_size=9)))
+        for key in checks
+        for number in range(1, draw(st.integers(0, 2)) + 1)
+    ]
+    return finish(
+        draw(st.one_of(commands, keys)),
+        status=draw(st.sampled_from(ENDS)),
+        checks=[check(key, version) for key, version in checks.items()],
+        events=events,
+        closes=draw(st.sets(st.sampled_from(list(checks)), max_size=1)) if checks else (),
+        version=draw(versions),
+        outcome=draw(st.binary(max_size=5)),
+    )
+
+
+writes: st.SearchStrategy[Write] = st.one_of(
+    finishes(),
+    st.builds(AcceptCommand, command=commands),
+    st.builds(StartCommand, key=keys),
+    st.builds(CancelCommand, key=keys, outcome=st.binary(max_size=5)),
+    st.builds(RetryCommand, key=keys),
+)
+filters = st.builds(
+    EventFilter,
+    tenant_id=st.sampled_from([None, *TENANTS]),
+    domains=st.sampled_from([frozenset[str](), frozenset({"Order"}), frozenset({"Stock"})]),
+    types=st.frozensets(st.sampled_from(TYPES)),
+    aggregate=st.one_of(st.none(), aggregates),
+)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Commits batches to a store and to the model, and compares every answer."""
+
+    def __init__(self, adapter: Callable[[Path], Opener], *, durable: bool) -> None:
+        super().__init__()
+        self.model = StoreModel()
+        self.durable = durable
+        self._runner = asyncio.Runner()
+        self._directory = tempfile.TemporaryDirectory()
+        self._open = adapter(Path(self._directory.name))
+        self._enter()
+
+    def _enter(self) -> None:
+        self._stack = AsyncExitStack()
+        self.store: Store = self._runner.run(self._stack.enter_async_context(self._open()))
+
+    def teardown(self) -> None:
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+        self._directory.cleanup()
+
+    @rule(batch=st.lists(writes, min_size=1, max_size=6))
+    def commit(self, batch: list[Write]) -> None:
+        answered = self._runner.run(self.store.events.commit(batch))
+        assert [comparable(verdict) for verdict in answered] == [self.model.decide(write) for write in batch]
+
+    @rule(key=aggregates, count=st.integers(1, 3))
+    def append_at_the_right_version(self, key: AggregateKey, count: int) -> None:
+        version, _ = self.model.aggregates.get(key, (0, False))
+        write = append(key, count, after=version)
+        [answered] = self._runner.run(self.store.events.commit([write]))
+        assert comparable(answered) == self.model.decide(write)
+
+    @rule(filter=filters, after=st.integers(0, 30), limit=st.integers(1, 5), backwards=st.booleans())
+    def read(self, filter: EventFilter, after: int, limit: int, backwards: bool) -> None:
+        after = min(after, len(self.model.log))
+        page = self._runner.run(
+            self.store.events.read(
+                after=Position(after), filter=filter, limit=limit, max_bytes=1 << 20, backwards=backwards
+            )
+        )
+        found = [(entry.position, entry.key, entry.version, entry.type, entry.record) for entry in page.events]
+        expected, through = self.model.read(filter, after=after, limit=limit, backwards=backwards)
+        assert (found, page.through) == (expected, through)
+
+    @rule(key=aggregates, after=versions)
+    def read_aggregate(self, key: AggregateKey, after: int) -> None:
+        found = self._runner.run(self.store.events.read_aggregate(key, after=Version(after), limit=1_000))
+        assert [entry.position for entry in found] == self.model.positions_of(key, after)
+
+    @rule(tenant_id=st.sampled_from(TENANTS), statuses=st.frozensets(st.sampled_from(list(CommandStatus))))
+    def list_commands(self, tenant_id: str, statuses: frozenset[CommandStatus]) -> None:
+        asked = CommandFilter(tenant_id=tenant_id, statuses=statuses)
+        found = self._runner.run(self.store.commands.list(asked, limit=1_000))
+        assert [comparable(entry) for entry in found] == self.model.listed(tenant_id, statuses)
+
+    @rule(due=st.sampled_from([0, 10, 20]))
+    def open_commands(self, due: int) -> None:
+        found = self._runner.run(self.store.commands.open(after_seq=0, due=due, limit=1_000))
+        assert [comparable(entry) for entry in found] == self.model.open(due)
+        assert self._runner.run(self.store.commands.next_due(after=due)) == self.model.next_due(due)
+
+    @precondition(lambda self: self.durable)
+    @rule()
+    def reopen(self) -> None:
+        self._runner.run(self._stack.aclose())
+        self._enter()
+        assert not self.store.events.unclean
+
+    @invariant()
+    def counts_are_equal(self) -> None:
+        assert self._runner.run(self.store.events.head()) == len(self.model.log)
+        assert self._runner.run(self.store.commands.count_open()) == self.model.count_open()
+
+    @invariant()
+    def versions_are_equal(self) -> None:
+        found = {key: self._runner.run(self.store.events.version(key)) for key in AGGREGATES}
+        assert found == {key: self.model.aggregates.get(key, (0, False)) for key in AGGREGATES}
+
+
+def test_every_answer_is_that_of_the_model(adapter: Callable[[Path], Opener], durable: bool) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: StoreMachine(adapter, durable=durable),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
