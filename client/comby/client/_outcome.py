@@ -88,7 +88,9 @@ class CombyError(Exception):
 
     def __str__(self) -> str:
         d = self._details
-        return f"{d.reason or d.code.name}: {d.message}"
+        more = [f"{key}={value}" for key, value in sorted(d.metadata.items())]
+        more += [f"{violation.field}: {violation.description}" for violation in d.violations]
+        return f"{d.reason or d.code.name}: {d.message}" + (f" ({', '.join(more)})" if more else "")
 
     @property
     def code(self) -> grpc.StatusCode:

@@ -41,7 +41,8 @@ class Pipeline:
     """Dispatches commands without waiting for the answer before the next; an async context manager.
 
     Commands for one aggregate are executed in the order of `dispatch`. Leaving the block waits until every command
-    is answered; leaving it by an exception does not, and what was sent may still be executed.
+    is answered, and raises the stream's own error if it was given up; leaving it by an exception does not wait, and
+    what was sent may still be executed.
     """
 
     def __init__(self, connection: Connection, *, in_flight: int, tenant_id: str | None, waiting: Waiting) -> None:
@@ -76,6 +77,8 @@ class Pipeline:
             await asyncio.gather(self._running, return_exceptions=True)
             for entry in self._unanswered.values():
                 entry.answer.cancel()
+        if error is None and self._failed is not None:
+            raise self._failed
 
     async def dispatch(
         self,
@@ -182,6 +185,7 @@ class Pipeline:
         for entry in self._unanswered.values():
             if not entry.answer.done():
                 entry.answer.set_exception(error)
+                entry.answer.exception()  # dispatch and the end of the block raise it too
             self._free.release()
         self._unanswered.clear()
         self._answered.set()

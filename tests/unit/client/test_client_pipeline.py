@@ -85,12 +85,14 @@ async def test_a_broken_stream_is_opened_anew_and_the_rest_sent_again(comby: Com
 
 async def test_it_gives_up_in_the_end(comby: Comby, script: Script) -> None:
     script.pipelines = [Server(breaks_after=0) for _ in range(20)]
-    async with comby.pipeline() as pipeline:
-        future = await pipeline.dispatch(PayOrder())
-        with pytest.raises(Unavailable):
-            await future
-        with pytest.raises(Unavailable):
-            await pipeline.dispatch(PayOrder())
+    pipeline = await comby.pipeline().__aenter__()
+    future = await pipeline.dispatch(PayOrder())
+    with pytest.raises(Unavailable):
+        await future
+    with pytest.raises(Unavailable):
+        await pipeline.dispatch(PayOrder())
+    with pytest.raises(Unavailable):
+        await pipeline.__aexit__(None, None, None)
     assert len(script.metadata) == 5
 
 
@@ -100,9 +102,9 @@ async def test_what_does_not_heal_is_not_tried_again(comby: Comby, script: Scrip
         yield Response()
 
     script.pipelines = [refuse]
-    async with comby.pipeline() as pipeline:
-        with pytest.raises(Unauthenticated):
-            await (await pipeline.dispatch(PayOrder()))
+    with pytest.raises(Unauthenticated):
+        async with comby.pipeline() as pipeline:
+            await pipeline.dispatch(PayOrder())
 
 
 async def test_a_refusal_is_the_future_s_error(comby: Comby, script: Script) -> None:
