@@ -41,15 +41,14 @@ class ServerTypes:
             file = descriptor_pool.Default().FindMessageTypeByName(name).file
         except KeyError:
             return False
-        files, seen = [file], {file.name}
-        for found in files:
-            new = [dependency for dependency in found.dependencies if dependency.name not in seen]
-            seen.update(dependency.name for dependency in new)
-            files += new
-        for found in reversed(files):
-            proto = FileDescriptorProto()
+        files: dict[str, FileDescriptorProto] = {}
+        wanted = [file]
+        while wanted:
+            found = wanted.pop()
+            files[found.name] = proto = FileDescriptorProto()
             found.CopyToProto(proto)
-            self._add(proto)
+            wanted += [dependency for dependency in found.dependencies if dependency.name not in files]
+        self._add_all(files)
         return True
 
     async def _ask(self, name: str) -> bool:
@@ -62,9 +61,7 @@ class ServerTypes:
             missing = {path for file in files.values() for path in file.dependency} - files.keys() - asked
             asked |= missing
             requests += [reflection_pb2.ServerReflectionRequest(file_by_filename=path) for path in sorted(missing)]
-        added: set[str] = set()
-        for file in files.values():
-            self._add_after(file, files, added)
+        self._add_all(files)
         try:
             self.pool.FindMessageTypeByName(name)
         except KeyError:
@@ -80,9 +77,15 @@ class ServerTypes:
                 for file in response.file_descriptor_response.file_descriptor_proto:
                     yield FileDescriptorProto.FromString(file)
         except grpc.aio.AioRpcError as error:
-            raise _status.from_call(error) from None
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:  # a server without reflection knows no type
+                raise _status.from_call(error) from None
         finally:
             call.cancel()
+
+    def _add_all(self, files: dict[str, FileDescriptorProto]) -> None:
+        added: set[str] = set()
+        for file in files.values():
+            self._add_after(file, files, added)
 
     def _add_after(self, file: FileDescriptorProto, files: dict[str, FileDescriptorProto], added: set[str]) -> None:
         """Add a file behind those that it imports."""

@@ -1,0 +1,158 @@
+"""What opening a SQLite store refuses, and what it keeps."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+from store_requests import append
+
+from comby.server.ports.errors import StoreIncompatible, StoreInUse, StoreUnavailable
+from comby.server.stores.sqlite import open_sqlite
+
+OPEN_IT = """
+import asyncio, sys
+from comby.server.ports.errors import StoreInUse
+from comby.server.stores.sqlite import open_sqlite
+
+async def main():
+    try:
+        async with open_sqlite(sys.argv[1]):
+            print("opened")
+    except StoreInUse as error:
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+def in_another_process(url: str) -> str:
+    return subprocess.run([sys.executable, "-c", OPEN_IT, url], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+async def test_a_second_process_is_refused_until_the_first_is_gone(url: str, path: Path) -> None:
+    async with open_sqlite(url):
+        refusal = await asyncio.to_thread(in_another_process, url)
+        assert str(path) in refusal
+        assert "serves one process" in refusal
+        with pytest.raises(StoreInUse):
+            async with open_sqlite(url):
+                pass
+    assert await asyncio.to_thread(in_another_process, url) == "opened\n"
+
+
+async def test_a_store_is_the_same_when_it_is_opened_again(url: str) -> None:
+    async with open_sqlite(url) as store:
+        identity = store.events.identity
+        await store.events.commit([append("o-1"), append("o-2")])
+    async with open_sqlite(url) as store:
+        assert store.events.identity == identity
+        assert await store.events.head() == 2
+        await store.events.commit([append("o-1", after=1)])
+        assert await store.events.head() == 3
+
+
+async def test_stores_in_memory_are_private(tmp_path: Path) -> None:
+    async with open_sqlite("sqlite://:memory:") as first, open_sqlite("sqlite://:memory:") as second:
+        await first.events.commit([append("o-1")])
+        assert await second.events.head() == 0
+        assert first.events.identity != second.events.identity
+
+
+async def test_a_relative_file_lies_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_sqlite("sqlite:///here.db"):
+        pass
+    assert (tmp_path / "here.db").is_file()
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://x", "sqlite:///", "sqlite://relative.db", "sqlite:"])
+async def test_another_url_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="sqlite"):
+        async with open_sqlite(wrong):
+            pass
+
+
+async def test_a_newer_schema_is_refused(url: str, path: Path) -> None:
+    async with open_sqlite(url):
+        pass
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("update schema_version set version = version + 1")
+    connection.close()
+    with pytest.raises(StoreIncompatible, match="newer"):
+        async with open_sqlite(url):
+            pass
+
+
+async def test_a_database_of_something_else_is_refused_and_left_alone(url: str, path: Path) -> None:
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("create table theirs (x)")
+    connection.close()
+    with pytest.raises(StoreIncompatible, match="not a store of comby"):
+        async with open_sqlite(url):
+            pass
+    with apsw.Connection(str(path)) as connection:
+        assert connection.execute("select name from sqlite_schema").fetchall() == [("theirs",)]
+    connection.close()
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(url: str, path: Path) -> None:
+    content = b"neither a store nor a database " * 200
+    path.write_bytes(content)
+    with pytest.raises(StoreIncompatible, match="not a database"):
+        async with open_sqlite(url):
+            pass
+    assert path.read_bytes() == content
+
+
+async def test_a_directory_that_is_missing_makes_the_store_unavailable(tmp_path: Path) -> None:
+    with pytest.raises((StoreUnavailable, FileNotFoundError)):
+        async with open_sqlite(f"sqlite:///{tmp_path / 'missing' / 'store.db'}"):
+            pass
+
+
+async def test_a_closed_store_is_unavailable(url: str) -> None:
+    async with open_sqlite(url) as store:
+        pass
+    with pytest.raises(StoreUnavailable):
+        await store.events.commit([append("o-1")])
+    with pytest.raises(StoreUnavailable):
+        await store.commands.count_open()
+
+
+async def test_a_commit_whose_caller_is_gone_is_finished(url: str) -> None:
+    async with open_sqlite(url) as store:
+        waiting = asyncio.ensure_future(store.events.commit([append("o-1")]))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert waiting.cancelled()
+        await store.events.commit([append("o-2")])
+        assert await store.events.head() == 2
+
+
+async def test_a_commit_is_on_disk_by_the_settings_of_the_connection(path: Path) -> None:
+    from comby.server.stores.sqlite.connection import open_writer
+
+    connection = open_writer(path, durable=True)
+    assert (connection.pragma("journal_mode"), connection.pragma("synchronous")) == ("wal", 2)
+    connection.close()
+
+
+async def test_the_log_beside_the_file_is_cut(url: str, path: Path) -> None:
+    async with open_sqlite(url) as store:
+        for version in range(192):
+            await store.events.commit([append("o-1", after=version, record=bytes(1 << 20))])
+        assert Path(f"{path}-wal").stat().st_size < 150 << 20
