@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from making import Opener
 
 from comby.server.ports.store import Store
 from comby.server.stores.sqlite import open_sqlite
+from tests.contract.making import Opener
 
 
 def sqlite_file(directory: Path) -> Opener:

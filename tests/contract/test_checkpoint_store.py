@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from making import TENANT, append, commit, commit_one, committed, order, row
 
 from comby.server.domain.identity import Position
 from comby.server.ports.checkpoint_store import (
@@ -19,6 +18,7 @@ from comby.server.ports.checkpoint_store import (
 from comby.server.ports.event_store import Committed
 from comby.server.ports.read_model_store import DeleteRow
 from comby.server.ports.store import Store
+from tests.contract.making import TENANT, append, commit, commit_one, committed, order, row
 
 ONE, TWO = order("o-1"), order("o-2")
 

@@ -1,7 +1,6 @@
 """Commands that are accepted, started, cancelled and retried through EventStore.commit."""
 
 import pytest
-from making import TENANT, accept, command, commit, commit_one, finish, order, park
 
 from comby.server.domain.identity import CommandKey, Position, Version
 from comby.server.ports.command_store import CommandStatus, StoredCommand
@@ -20,6 +19,7 @@ from comby.server.ports.event_store import (
     Write,
 )
 from comby.server.ports.store import Store
+from tests.contract.making import TENANT, accept, command, commit, commit_one, finish, order, park
 
 FINAL = [CommandStatus.EXECUTED, CommandStatus.REJECTED, CommandStatus.CANCELLED]
 

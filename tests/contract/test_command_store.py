@@ -1,12 +1,12 @@
 """Reading stored commands: by key, as a queue, and as lists for operators."""
 
 import pytest
-from making import LATE, TENANT, accept, command, commit, finish, order, park
 
 from comby.server.domain.identity import CommandKey
 from comby.server.ports.command_store import CommandFilter, CommandStatus
 from comby.server.ports.event_store import RetryCommand, StartCommand
 from comby.server.ports.store import Store
+from tests.contract.making import LATE, TENANT, accept, command, commit, finish, order, park
 
 
 async def listed(store: Store, filter: CommandFilter, *, limit: int = 100) -> list[str]:

@@ -3,20 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from making import (
-    accept,
-    all_events,
-    append,
-    check,
-    command,
-    commit,
-    commit_one,
-    committed,
-    event,
-    finish,
-    order,
-    row,
-)
 
 from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
 from comby.server.ports.command_store import CommandStatus
@@ -32,6 +18,20 @@ from comby.server.ports.event_store import (
     Violation,
 )
 from comby.server.ports.store import Store
+from tests.contract.making import (
+    accept,
+    all_events,
+    append,
+    check,
+    command,
+    commit,
+    commit_one,
+    committed,
+    event,
+    finish,
+    order,
+    row,
+)
 
 ONE, TWO = order("o-1"), order("o-2")
 

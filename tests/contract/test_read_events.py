@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from making import all_events, append, check, command, committed, event, finish, order, positions, read
 
 from comby.server.domain.identity import AggregateKey, Position, Version
 from comby.server.ports.event_store import EventFilter, StoredEvent
 from comby.server.ports.store import Store
+from tests.contract.making import all_events, append, check, command, committed, event, finish, order, positions, read
 
 PLACED, PAID, TAKEN = "Order.OrderPlaced", "Order.OrderPaid", "Stock.Taken"
 ONE, TWO, STOCK, FOREIGN = order("o-1"), order("o-2"), order("s-1", domain="Stock"), order("o-1", tenant_id="other")

@@ -1,13 +1,13 @@
 """Rows of read models: by key, in pages by indexed fields, and those that are stale."""
 
 import pytest
-from making import TENANT, commit_one, finish, row
 
 from comby.server.domain.identity import Position, Version
 from comby.server.ports.checkpoint_store import AdvanceConsumer, Advanced, Consumer
 from comby.server.ports.event_store import Committed
 from comby.server.ports.read_model_store import DeleteRow, OrderedRow, PutRow, RowQuery, StoredRow
 from comby.server.ports.store import Store
+from tests.contract.making import TENANT, commit_one, finish, row
 
 MODEL = "orders"
 STATUSES = ("open", "paid", "späť 😀")

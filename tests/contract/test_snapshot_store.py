@@ -1,10 +1,9 @@
 """Snapshots: the latest of a stamp, at or before a version."""
 
-from making import order
-
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.ports.snapshot_store import Snapshot
 from comby.server.ports.store import Store
+from tests.contract.making import order
 
 ONE = order("o-1")
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from making import Opener, append, check, command, event, finish, order
-from store_model import StoreModel, comparable
 
 from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
 from comby.server.ports.command_store import CommandFilter, CommandStatus
@@ -28,6 +26,8 @@ from comby.server.ports.event_store import (
     Write,
 )
 from comby.server.ports.store import Store
+from tests.contract.making import Opener, append, check, command, event, finish, order
+from tests.contract.store_model import StoreModel, comparable
 
 EXAMPLES, STEPS = (300, 50) if os.environ.get("COMBY_EXAMPLES") == "long" else (40, 30)
 

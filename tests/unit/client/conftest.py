@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from scripted_facade import FAST, Script
 
 from comby.client import Comby, connect
 from comby.facade.v1 import facade_service_pb2_grpc
 from shop.order.v1 import order_pb2_grpc
+from tests.unit.client.scripted_facade import FAST, Script
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import uuid
 
 import grpc
 import pytest
-from scripted_facade import FAST, Script, fail
 
 from comby.client import (
     Comby,
@@ -22,6 +21,7 @@ from comby.facade.v1 import command_pb2
 from shop.order.v1.order_client import OrderClient
 from shop.order.v1.order_pb2 import Order, OrderLine, OrderPaid, PlaceOrder
 from shop.order.v1.order_types import OrderReason
+from tests.unit.client.scripted_facade import FAST, Script, fail
 
 UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
 

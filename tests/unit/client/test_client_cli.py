@@ -11,11 +11,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from scripted_facade import LOG, Script, event, fail
 from typer.testing import CliRunner
 
 from comby.client.cli import app
 from comby.facade.v1 import event_pb2, facade_service_pb2_grpc
+from tests.unit.client.scripted_facade import LOG, Script, event, fail
 
 Response = event_pb2.SubscribeEventsResponse
 Run = Callable[..., Awaitable[Any]]  # of what CliRunner.invoke returns

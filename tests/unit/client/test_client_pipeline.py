@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from scripted_facade import Context, Script, fail
 
 from comby.client import Comby, CombyError, Rejected, Stage, Unauthenticated, Unavailable
 from comby.facade.v1 import command_pb2
 from shop.order.v1.order_pb2 import PayOrder
+from tests.unit.client.scripted_facade import Context, Script, fail
 
 Request = command_pb2.DispatchCommandsRequest
 Response = command_pb2.DispatchCommandsResponse

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from scripted_facade import LOG, Context, Script, event, fail
 
 from comby.client import CaughtUp, Checkpoint, Comby, Connected, Disconnected, LogReplaced, OutOfRange, Status
 from comby.facade.v1 import event_pb2
 from shop.order.v1.order_pb2 import OrderPaid, OrderPlaced
+from tests.unit.client.scripted_facade import LOG, Context, Script, event, fail
 
 Response = event_pb2.SubscribeEventsResponse
 Request = event_pb2.SubscribeEventsRequest
