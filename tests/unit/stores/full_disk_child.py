@@ -1,6 +1,6 @@
 """A process whose files may not grow: the limit of a process stands for a full disk.
 
-python full_disk_child.py URL
+python -m tests.unit.stores.full_disk_child URL
 """
 
 import asyncio
@@ -9,12 +9,11 @@ import resource
 import signal
 import sys
 
-from store_requests import append
-
 from comby.server.domain.identity import AggregateKey, Position
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import EventFilter
 from comby.server.stores.sqlite import open_sqlite
+from tests.unit.stores.store_requests import append
 
 LIMIT = 4 << 20
 

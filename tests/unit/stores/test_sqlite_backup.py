@@ -5,12 +5,12 @@ from pathlib import Path
 
 import apsw
 import pytest
-from store_requests import append
 
 from comby.server.domain.identity import LogIdentity, Position
 from comby.server.ports.errors import StoreDamaged, StoreIncompatible, StoreInUse
 from comby.server.ports.event_store import EventFilter, StoredEvent
 from comby.server.stores.sqlite import backup, open_sqlite, restore
+from tests.unit.stores.store_requests import append
 
 
 @pytest.fixture

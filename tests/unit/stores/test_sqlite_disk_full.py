@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHILD = Path(__file__).with_name("full_disk_child.py")
+CHILD = "tests.unit.stores.full_disk_child"
 
 
 def test_writes_resume_when_there_is_room_again(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, str(CHILD), f"sqlite:///{tmp_path / 'store.db'}"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", CHILD, f"sqlite:///{tmp_path / 'store.db'}"], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout) == (0, "refused, read, and resumed\n"), run.stderr
     assert "the store failed" in run.stderr

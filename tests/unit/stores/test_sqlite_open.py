@@ -7,10 +7,10 @@ from pathlib import Path
 
 import apsw
 import pytest
-from store_requests import append
 
 from comby.server.ports.errors import StoreIncompatible, StoreInUse, StoreUnavailable
 from comby.server.stores.sqlite import open_sqlite
+from tests.unit.stores.store_requests import append
 
 OPEN_IT = """
 import asyncio, sys
