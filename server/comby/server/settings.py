@@ -3,6 +3,7 @@
 import ast
 import inspect
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -17,6 +18,7 @@ from comby.server.application.limits import Limits
 PREFIX = "COMBY_"
 DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_STORE = "sqlite:///comby.db"
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
@@ -54,6 +56,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
+        if not _ADDRESS.fullmatch(self.listen):
+            raise ValueError(f"listen: {self.listen!r} is no address; write it as host:port")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:

@@ -13,7 +13,7 @@ from comby.server.rpc.table import Table
 
 ACTOR_LENGTH = 256
 """Characters of an actor id that are kept."""
-IDENTITY_KEYS = ("x509_uri", "x509_dns", "x509_email", "x509_common_name")
+IDENTITY_KEYS = ("peer_uri", "peer_dns", "peer_email", "x509_common_name")
 """Where an actor id is taken from in a client's certificate: the first of these that it has."""
 
 
