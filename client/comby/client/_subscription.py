@@ -7,6 +7,7 @@ failed or was cancelled while handling it and starts anew from a stored position
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -66,7 +67,7 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
         self._call: _Stream | None = None
         self._reading: asyncio.Task[_Response | None] | None = None
         self._failures = 0
-        self._closed = False
+        self._closed = asyncio.Event()
 
     @property
     def position(self) -> int | None:
@@ -89,12 +90,16 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
     async def __anext__(self) -> Recorded[E_co]:
         if self._given is not None:
             self._position, self._given = self._given, None
-        while not self._closed:
+        while not self._closed.is_set():
             while self._waiting:
-                event = self._waiting.popleft()
+                event = self._waiting[0]
+                given = recorded(
+                    event, self._types
+                )  # before it is taken: one that can not be read is never passed over
+                self._waiting.popleft()
                 if self._position is None or event.position > self._position:
                     self._given = event.position
-                    return recorded(event, self._types)  # type: ignore[return-value]  # the filter is by these types
+                    return given  # type: ignore[return-value]  # the filter is by these types
             try:
                 await self._advance()
             except CombyError as error:
@@ -111,7 +116,7 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
 
     async def aclose(self) -> None:
         """End the subscription; a waiting consumer's iteration ends."""
-        self._closed = True
+        self._closed.set()
         await self._drop()
 
     async def _advance(self) -> None:
@@ -120,10 +125,11 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
             self._call = self._open()
         response = await self._read(self._call)
         if response is None:
-            if not self._closed:
+            if not self._closed.is_set():
                 raise _status.local(grpc.StatusCode.UNAVAILABLE, "the server ended the subscription")
             return
-        self._failures = 0
+        if response.WhichOneof("message") != "confirmed":
+            self._failures = 0  # a stream that breaks right after its confirmation has not recovered
         self._take(response)
 
     def _open(self) -> _Stream:
@@ -198,12 +204,13 @@ class Subscription(AsyncIterator[Recorded[E_co]], Generic[E_co]):
         self._caught_up.clear()
         await self._drop()
         if not _retry.stream_may_heal(error):
-            self._closed = True
+            self._closed.set()
             raise error
         self._failures += 1
         pause = self._connection.retry.delay(self._failures, error.retry_delay)
         self._tell(Disconnected(error=error, retry_in=pause))
-        await asyncio.sleep(pause)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), pause)
 
     async def _drop(self) -> None:
         call, reading = self._call, self._reading

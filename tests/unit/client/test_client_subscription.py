@@ -2,11 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import grpc
 import pytest
+from google.protobuf.message import DecodeError
 
-from comby.client import CaughtUp, Checkpoint, Comby, Connected, Disconnected, LogReplaced, OutOfRange, Status
+from comby.client import (
+    CaughtUp,
+    Checkpoint,
+    Comby,
+    Connected,
+    Disconnected,
+    LogReplaced,
+    OutOfRange,
+    RetryPolicy,
+    Status,
+)
 from comby.facade.v1 import event_pb2
 from shop.order.v1.order_pb2 import OrderPaid, OrderPlaced
 from tests.unit.client.scripted_facade import LOG, Context, Script, event, fail
@@ -211,3 +223,27 @@ async def test_the_request_names_start_and_filter(comby: Comby, script: Script) 
 def test_two_starts_are_refused(comby: Comby) -> None:
     with pytest.raises(ValueError, match="one start only, not after and from_head"):
         comby.subscribe(OrderPaid, after=1, from_head=True)
+
+
+async def test_an_event_that_can_not_be_read_is_never_passed_over(comby: Comby, script: Script) -> None:
+    broken = event(2)
+    broken.plain.value = b"\xff"
+    batch = Response(events=Response.Events(events=[event(1), broken]))
+    script.subscriptions = [stream(confirmed(), batch, then="hang")]
+    async with comby.subscribe(OrderPaid) as subscription:
+        await anext(subscription)
+        for _ in range(2):
+            with pytest.raises(DecodeError):
+                await anext(subscription)
+        assert subscription.position == 1
+
+
+async def test_closing_ends_the_pause_between_two_streams(comby: Comby, script: Script) -> None:
+    script.subscriptions = [stream(then="break")] * 100
+    disconnected = asyncio.Event()
+    slow = Comby(replace(comby._connection, retry=RetryPolicy(initial=60, maximum=60)))
+    subscription = slow.subscribe(OrderPaid, on_status=lambda _: disconnected.set())
+    consuming = asyncio.create_task(anext(subscription, None))
+    await asyncio.wait_for(disconnected.wait(), 5)
+    await subscription.aclose()
+    assert await asyncio.wait_for(consuming, 5) is None
