@@ -1,9 +1,11 @@
 """Admission: from a request to a command that may be stored, or a typed refusal before anything is."""
 
 import re
-from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from uuid import NAMESPACE_URL, UUID
+from uuid import uuid5 as standard_uuid5
 from zlib import crc32
 
+import uuid_utils
 from google.protobuf.message import DecodeError, Message
 
 from comby.server.application.contract import CommandType
@@ -21,7 +23,7 @@ from comby.server.ports.command_store import NewCommand, StoredCommand
 PARTITIONS = 128
 """Into how many partitions commands are hashed by (tenant, domain, aggregate)."""
 _LOWER_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TENANTS = uuid5(NAMESPACE_URL, "comby:tenant")
+_TENANTS = standard_uuid5(NAMESPACE_URL, "comby:tenant")
 
 
 class Admission:
@@ -30,7 +32,7 @@ class Admission:
     def __init__(self, registry: Registry, validation: Validation) -> None:
         self._registry = registry
         self._validation = validation
-        self._namespaces: dict[str, UUID] = {}
+        self._namespaces: dict[str, uuid_utils.UUID] = {}
 
     def admit(self, request: CommandRequest) -> Pending:
         """Return the command of a request. Raises UnknownType or InvalidMessage."""
@@ -40,7 +42,7 @@ class Admission:
         message = _decode(kind, request.payload)
         self._validation.check(message)
         tenant_id = request.context.tenant_id
-        request_id = _canonical(request.request_id) if request.request_id else str(uuid4())
+        request_id = _canonical(request.request_id) if request.request_id else str(uuid_utils.uuid4())
         aggregate_id = self._aggregate_id(kind, message, tenant_id, request_id)
         context = request.context
         if not context.correlation_id:
@@ -110,8 +112,10 @@ class Admission:
             if not made:
                 raise _bad_id(kind, "string.uuid", "must be a valid UUID")
         elif kind.creates:
-            namespace = self._namespaces.setdefault(tenant_id, uuid5(_TENANTS, tenant_id))
-            made = str(uuid5(namespace, request_id))
+            namespace = self._namespaces.get(tenant_id)
+            if namespace is None:
+                namespace = self._namespaces[tenant_id] = uuid_utils.UUID(str(standard_uuid5(_TENANTS, tenant_id)))
+            made = str(uuid_utils.uuid5(namespace, request_id))
         else:
             raise _bad_id(kind, "required", "must name an aggregate")
         setattr(message, kind.id_field, made)

@@ -87,36 +87,61 @@ class Decider:
     def __init__(
         self,
         registry: Registry,
-        repository: CommittedStates,
+        states: CommittedStates,
         watchdog: Watchdog,
         middleware: list[CommandMiddleware],
         limits: Limits,
     ) -> None:
         self._registry = registry
-        self._repository = repository
+        self._states = states
         self._watchdog = watchdog
         self._middleware = middleware
         self._limits = limits
 
+    def decide_at_once(self, pending: Pending) -> Decision | None:
+        """Run the command where nothing has to be awaited, else return None.
+
+        An aggregate that a creating command names, and that nobody remembers, is taken as missing: the commit checks
+        it.
+        """
+        kind = pending.kind
+        if kind.decide is None or self._middleware:
+            return None
+        loaded = self._states.cached(pending.aggregate)
+        if loaded is None:
+            if not kind.creates:
+                return None
+            loaded = Loaded(Version(0), kind.aggregate.state(), False, None)
+        return self._decide_on(pending, loaded)
+
     async def decide(self, pending: Pending) -> Decision:
         """Run the command once. Whatever the handler raises but Rejected comes out, HandlerInterrupted among it."""
         kind = pending.kind
-        target = pending.aggregate
-        loaded = self._repository.cached(target) or await self._repository.load(target, kind.aggregate)
+        loaded = await self._states.load(pending.aggregate, kind.aggregate)
+        if kind.decide is not None and not self._middleware:
+            return self._decide_on(pending, loaded)
         refusal = _refusal(pending, loaded)
-        checks = (VersionCheck(target, loaded.version),)
         if refusal is not None:
-            return Decision(checks, Version(0), refusal)
-        execution = Execution(request_id=pending.key.request_id, context=pending.context, now=datetime.now(UTC))
-        run = Run(self._registry, self._repository, pending, execution)
-        part = run.admit(target, kind.aggregate, loaded)
+            return Decision((VersionCheck(pending.aggregate, loaded.version),), Version(0), refusal)
+        run = Run(self._registry, self._states, pending, _execution(pending))
+        part = run.admit(pending.aggregate, kind.aggregate, loaded)
         try:
-            if self._middleware:
-                await self._through_middleware(pending, execution, run, part)
-            elif kind.decide is not None:
-                self._decide(kind, part.aggregate, pending.message)
-            else:
-                await self._conduct(kind, pending.message, run)
+            async with asyncio.timeout(self._limits.handler_timeout):
+                await self._through_middleware(pending, run, part)
+        except Rejected as rejected:
+            return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
+        return self.conclude(pending, run, part)
+
+    def _decide_on(self, pending: Pending, loaded: Loaded) -> Decision:
+        """Run the handler of one aggregate on its committed state."""
+        kind = pending.kind
+        refusal = _refusal(pending, loaded)
+        if refusal is not None:
+            return Decision((VersionCheck(pending.aggregate, loaded.version),), Version(0), refusal)
+        run = Run(self._registry, self._states, pending, _execution(pending))
+        part = run.admit(pending.aggregate, kind.aggregate, loaded)
+        try:
+            self._decide(kind, part.aggregate, pending.message)
         except Rejected as rejected:
             return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
         return self.conclude(pending, run, part)
@@ -131,22 +156,18 @@ class Decider:
 
     async def _conduct(self, kind: CommandType, message: Message, run: "Run") -> None:
         assert kind.conduct is not None
-        async with asyncio.timeout(self._limits.handler_timeout):
-            await self._watchdog.watched(kind.identifier, kind.conduct(message, run))
+        await self._watchdog.watched(kind.identifier, kind.conduct(message, run))
 
-    async def _through_middleware(self, pending: Pending, execution: Execution, run: "Run", part: Part) -> None:
+    async def _through_middleware(self, pending: Pending, run: "Run", part: Part, depth: int = 0) -> None:
         kind = pending.kind
-
-        async def proceed(depth: int = 0) -> None:
-            if depth < len(self._middleware):
-                await self._middleware[depth].on_command(pending.message, execution, lambda: proceed(depth + 1))
-            elif kind.decide is not None:
-                self._decide(kind, part.aggregate, pending.message)
-            else:
-                await self._conduct(kind, pending.message, run)
-
-        async with asyncio.timeout(self._limits.handler_timeout):
-            await proceed()
+        if depth < len(self._middleware):
+            await self._middleware[depth].on_command(
+                pending.message, run.execution, lambda: self._through_middleware(pending, run, part, depth + 1)
+            )
+        elif kind.decide is not None:
+            self._decide(kind, part.aggregate, pending.message)
+        else:
+            await self._conduct(kind, pending.message, run)
 
     def conclude(self, pending: Pending, run: "Run", target: Part) -> Decision:
         """Turn what was recorded into what is to be committed."""
@@ -233,6 +254,10 @@ class Run:
     def checks(self) -> tuple[VersionCheck, ...]:
         """Everything that was loaded must still be at its version."""
         return tuple(VersionCheck(part.key, part.loaded.version) for part in self.parts.values())
+
+
+def _execution(pending: Pending) -> Execution:
+    return Execution(request_id=pending.key.request_id, context=pending.context, now=datetime.now(UTC))
 
 
 def _refusal(pending: Pending, loaded: Loaded) -> FacadeError | None:

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -45,6 +46,7 @@ from comby.server.ports.event_store import (
     Committed,
     FinishCommand,
     StartCommand,
+    Verdict,
     VersionConflict,
 )
 
@@ -87,6 +89,41 @@ class Executor:
         self._limits = limits
         self._settle = settle
         self._snapshots: set[asyncio.Task[None]] = set()
+
+    def begin(self, pending: Pending, ended: Callable[[bool], None]) -> bool:
+        """Begin a command that is not stored without a task of its own, where nothing but its commit has to be awaited.
+
+        Answer False when it can not be done. Otherwise `ended` is called once: with True when `execute` has to go on
+        with it.
+        """
+        if pending.durable:
+            return False
+        try:
+            decision = self._decider.decide_at_once(pending)
+        except (Exception, HandlerInterrupted) as error:
+            pending.failed = error
+            return False
+        if decision is None:
+            return False
+        future = self._queue.submit(_finish(pending, decision))
+        future.add_done_callback(partial(self._end, pending, decision, ended))
+        return True
+
+    def _end(
+        self, pending: Pending, decision: Decision, ended: Callable[[bool], None], future: asyncio.Future[Verdict]
+    ) -> None:
+        """Settle a command that was begun at once, or leave it to `execute`."""
+        if future.cancelled():
+            return
+        settlement: Settlement | None = Settlement(error=Unavailable())
+        try:
+            settlement = self._settlement(pending, decision, future.result())
+        except StoreUnavailable:
+            self._forget(pending)
+        finally:
+            if settlement is not None:
+                self._settle(pending, settlement)
+            ended(settlement is None)
 
     async def execute(self, pending: Pending) -> None:
         """Carry a command to its end; it is executed, refused, parked, or was finished elsewhere."""
@@ -135,29 +172,39 @@ class Executor:
             return await self._failed(pending, incident)
 
     async def _decide_and_commit(self, pending: Pending) -> Settlement:
+        failed, pending.failed = pending.failed, None
+        if failed is not None:
+            raise failed
         tries = 0
         while True:
             decision = await self._decider.decide(pending)
-            verdict = await self._queue.submit(_finish(pending, decision))
-            match verdict:
-                case Committed():
-                    self._remember(decision)
-                    return self._committed(pending, decision, verdict)
-                case CommandKnown(stored):
-                    return self.known(pending, stored)
-                case CommandNotOpen(stored):
-                    return self._as_stored(stored)
-                case VersionConflict(violations):
-                    for violation in violations:
-                        self._repository.forget(violation.key)
-                case _:
-                    raise TypeError(f"no verdict of a finish: {type(verdict).__name__}")
+            settlement = self._settlement(pending, decision, await self._queue.submit(_finish(pending, decision)))
+            if settlement is not None:
+                return settlement
             tries += 1
             if tries % CONFLICTS == 0:
                 _log.warning("conflicts persist", command=pending.kind.identifier, tries=tries)
                 await asyncio.sleep(RETRY_BASE * random.uniform(1.0, 3.0))
             else:
                 await asyncio.sleep(0.001 * 2 ** min(tries, 6) * random.random())
+
+    def _settlement(self, pending: Pending, decision: Decision, verdict: Verdict) -> Settlement | None:
+        """Turn a verdict into the command's end; None after a conflict: what it rested on is forgotten, so it is
+        decided anew."""
+        match verdict:
+            case Committed():
+                self._remember(decision)
+                return self._committed(pending, decision, verdict)
+            case CommandKnown(stored):
+                return self.known(pending, stored)
+            case CommandNotOpen(stored):
+                return self._as_stored(stored)
+            case VersionConflict(violations):
+                for violation in violations:
+                    self._repository.forget(violation.key)
+                return None
+            case _:
+                raise TypeError(f"no verdict of a finish: {type(verdict).__name__}")
 
     async def _failed(self, pending: Pending, incident: str) -> Settlement | None:
         """Count a failed attempt; store a command that was not stored before its first failure."""

@@ -4,9 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from comby.server.application.pending import Pending
 from comby.server.domain.identity import AggregateKey
+
+DRAIN_SECONDS = 0.005
+"""How often commands that were begun at once are looked at while the process drains."""
 
 
 @dataclass(slots=True)
@@ -26,10 +30,20 @@ class Lane:
 
 
 class Lanes:
-    """All lanes. `execute` carries one command to its end; its lane waits for it, the commit included."""
+    """All lanes. `execute` carries one command to its end; its lane waits for it, the commit included.
 
-    def __init__(self, execute: Callable[[Pending], Awaitable[None]]) -> None:
+    `begin` may take a command of an idle lane at once, without a task; it then says when it has ended, and whether
+    `execute` has to go on with it.
+    """
+
+    def __init__(
+        self,
+        execute: Callable[[Pending], Awaitable[None]],
+        begin: Callable[[Pending, Callable[[bool], None]], bool],
+    ) -> None:
         self._execute = execute
+        self._begin = begin
+        self._begun = 0
         self._lanes: dict[AggregateKey, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -44,10 +58,29 @@ class Lanes:
         lane = self._lanes.get(pending.aggregate)
         if lane is None:
             lane = self._lanes[pending.aggregate] = Lane()
+            lane.running = pending
+            if self._begin(pending, partial(self._ended, lane, pending)):
+                self._begun += 1
+                return
+            lane.running = None
         lane.queue.append(pending)
         lane.durable += pending.durable
-        if lane.task is None:
-            lane.task = asyncio.get_running_loop().create_task(self._run(pending.aggregate, lane))
+        self._go_on(pending.aggregate, lane)
+
+    def _ended(self, lane: Lane, pending: Pending, again: bool) -> None:
+        """Go on with a lane whose command was begun at once."""
+        self._begun -= 1
+        lane.running = None
+        if again:
+            lane.queue.appendleft(pending)
+        if lane.queue:
+            self._go_on(pending.aggregate, lane)
+        else:
+            self._drop_if_idle(pending.aggregate, lane)
+
+    def _go_on(self, key: AggregateKey, lane: Lane) -> None:
+        if lane.task is None and lane.running is None:
+            lane.task = asyncio.get_running_loop().create_task(self._run(key, lane))
             self._tasks.add(lane.task)
             lane.task.add_done_callback(self._tasks.discard)
 
@@ -83,8 +116,11 @@ class Lanes:
 
     async def drained(self) -> None:
         """Wait until no lane runs."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        while self._tasks or self._begun:
+            if self._tasks:
+                await asyncio.wait(list(self._tasks))
+            else:
+                await asyncio.sleep(DRAIN_SECONDS)
 
     async def _run(self, key: AggregateKey, lane: Lane) -> None:
         try:

@@ -59,6 +59,7 @@ class Pending:
     attempts: int = 0
     waiters: list[Waiter] = field(default_factory=list)
     settled: asyncio.Event | None = None
+    failed: BaseException | None = None
 
     def reached(self, receipt: Receipt) -> None:
         """Answer those who wait for this stage or an earlier one."""

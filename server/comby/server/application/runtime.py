@@ -79,7 +79,7 @@ class Runtime:
     def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)
         self.executor = Executor(decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle)
-        self.lanes = Lanes(self.executor.execute)
+        self.lanes = Lanes(self.executor.execute, self.executor.begin)
         self.outcomes = Outcomes()
         admission = Admission(self._registry, validation)
         self.commands = CommandBus(admission, self.queue, self.lanes, self.outcomes, self.tokens, limits, self._cover)

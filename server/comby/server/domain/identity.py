@@ -1,7 +1,7 @@
 """The identities and counters that every other room shares."""
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Position = NewType("Position", int)
 """A place in the log: from 1, without gaps; 0 is before the first event."""
@@ -13,17 +13,16 @@ DEFAULT_TENANT = "default"
 """The tenant of a call that names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class AggregateKey:
-    """Which aggregate: two tenants, and two domains, may use the same id."""
+class AggregateKey(NamedTuple):
+    """Which aggregate: two tenants, and two domains, may use the same id. A tuple, because it is hashed many times a
+    command."""
 
     tenant_id: str
     domain: str
     aggregate_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandKey:
+class CommandKey(NamedTuple):
     """Which command: the request id is the caller's, so it counts inside its tenant only."""
 
     tenant_id: str
