@@ -122,7 +122,7 @@ def _rows() -> Iterator[tuple[str, str, str]]:
         for name, field in model.model_fields.items():
             if field.exclude:
                 continue
-            default = "–" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+            default = "none" if field.default in (None, "") else f"`{str(field.default).lower()}`"
             yield f"{PREFIX}{name.upper()}", default, field.description or ""
 
 

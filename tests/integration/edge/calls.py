@@ -37,7 +37,7 @@ async def failed_stream(
 
 def status_of(error: aio.AioRpcError) -> status_pb2.Status:
     """Return the status in the details."""
-    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]  # type: ignore[arg-type]
+    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
     assert isinstance(raw, bytes)
     return status_pb2.Status.FromString(raw)
 

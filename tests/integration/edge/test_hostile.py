@@ -77,11 +77,16 @@ async def _send(channel: aio.Channel, path: str, kind: str, raw: Sequence[bytes]
         timeout = 0.5 if path.endswith("WaitForCommand") else 20
         return await channel.unary_unary(path)(raw[0], timeout=timeout, metadata=metadata).code()
     if kind == "stream":
-        call = channel.unary_stream(path)(raw[0], timeout=20)
-    else:
-        call = channel.stream_stream(path)(iter(raw), timeout=20)
+        return await _read(channel.unary_stream(path)(raw[0], timeout=20), 1)
+    return await _read(channel.stream_stream(path)(iter(raw), timeout=20), 3)
+
+
+async def _read(
+    call: aio.UnaryStreamCall[bytes, bytes] | aio.StreamStreamCall[bytes, bytes], answers: int
+) -> grpc.StatusCode:
+    """Read some answers, and tell how the stream ended; that it did not is good too."""
     try:
-        for _ in range(3 if kind == "bidi" else 1):
+        for _ in range(answers):
             if await call.read() is aio.EOF:
                 return await call.code()
     except aio.AioRpcError as error:
@@ -124,7 +129,10 @@ def _seeds() -> list[tuple[str, str, bytes]]:
         "WaitForCommand": command_pb2.WaitForCommandRequest(request_id=ID),
         "GetCommand": command_pb2.GetCommandRequest(request_id=ID),
         "ListCommands": command_pb2.ListCommandsRequest(
-            stages=[1, 5], type="Order.PlaceOrder", page_size=1, page_token="t"
+            stages=[command_pb2.COMMAND_STAGE_ACCEPTED, command_pb2.COMMAND_STAGE_PARKED],
+            type="Order.PlaceOrder",
+            page_size=1,
+            page_token="t",
         ),
         "RetryCommand": command_pb2.RetryCommandRequest(request_id=ID),
         "CancelCommand": command_pb2.CancelCommandRequest(request_id=ID),

@@ -20,9 +20,9 @@ async def facade() -> FakeFacade:
 @pytest_asyncio.fixture
 async def channel(facade: FakeFacade) -> AsyncIterator[aio.Channel]:
     """A channel to a server that serves the facade."""
-    health = Health(services_of(facade))  # type: ignore[arg-type]
+    health = Health(services_of(facade))
     server, port = build_server(
-        build_table(facade, health, "1"),  # type: ignore[arg-type]
+        build_table(facade, health, "1"),
         facade.limits,
         listen="127.0.0.1:0",
         tls=None,

@@ -9,7 +9,7 @@ KEY = "grpc-status-details-bin"
 
 def trailing(error: aio.AioRpcError) -> dict[str, str | bytes]:
     """Return the trailing metadata."""
-    return dict(error.trailing_metadata())  # type: ignore[arg-type]
+    return dict(error.trailing_metadata())
 
 
 def status(error: aio.AioRpcError) -> status_pb2.Status:

@@ -29,7 +29,7 @@ def test_everything_that_a_command_takes() -> None:
         request_id=ID,
         wait=Stage.PROJECTED,
         wait_timeout=2.5,
-        expected_version=0,  # type: ignore[arg-type]
+        expected_version=0,
         not_before=1_893_549_845_123_456,
         correlation_id="order 7",
         causation_id="cause",
@@ -56,7 +56,7 @@ def test_everything_that_a_command_takes() -> None:
         ("comby-wait", "EXECUTED"),
         ("comby-wait-timeout", "5"),
         ("comby-wait-timeout", "-5s"),
-        ("comby-wait-timeout", "١s"),
+        ("comby-wait-timeout", "\u0661s"),
         ("comby-expected-version", "-1"),
         ("comby-expected-version", "9223372036854775808"),
         ("comby-not-before", "tomorrow"),

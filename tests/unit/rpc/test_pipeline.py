@@ -86,7 +86,7 @@ async def test_the_stream_is_not_read_beyond_what_may_be_in_flight() -> None:
             read += 1
             yield _message(str(uuid4()))
 
-    pipeline = Pipeline(facade, RequestContext())  # type: ignore[arg-type]
+    pipeline = Pipeline(facade, RequestContext())
     reader = asyncio.create_task(pipeline.read(messages()))
     await asyncio.sleep(0.1)
     assert read == 11

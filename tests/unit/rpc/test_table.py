@@ -145,7 +145,7 @@ async def test_an_unknown_method(channel: aio.Channel, path: str) -> None:
     errors = [
         await _failed(channel.unary_unary(path)(b"x")),
         await _failed_stream(channel.unary_stream(path)(b"x")),
-        await _failed_stream(channel.stream_stream(path)(iter([b"x", b"y"]))),  # type: ignore[arg-type]
+        await _failed_stream(channel.stream_stream(path)(iter([b"x", b"y"]))),
     ]
     for error in errors:
         assert grpc.StatusCode.UNIMPLEMENTED is error.code()
@@ -158,7 +158,7 @@ async def test_metadata_errors_on_every_kind(channel: aio.Channel) -> None:
     errors = [
         await _failed(channel.unary_unary(PLACE)(b"", metadata=wrong)),
         await _failed_stream(channel.unary_stream(f"{FACADE}ReadEvents")(b"", metadata=wrong)),
-        await _failed_stream(channel.stream_stream(f"{FACADE}DispatchCommands")(iter(()), metadata=wrong)),  # type: ignore[arg-type]
+        await _failed_stream(channel.stream_stream(f"{FACADE}DispatchCommands")(iter(()), metadata=wrong)),
     ]
     for error in errors:
         told = info(status(error))
