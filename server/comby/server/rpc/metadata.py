@@ -144,7 +144,6 @@ def _not_before(metadata: CallMetadata, value: str) -> None:
 
 
 def _retry(metadata: CallMetadata, value: str) -> None:
-    metadata.command_key = "comby-retry"
     if value not in ("true", "false"):
         raise ValueError
     metadata.retried = metadata.retried or value == "true"
