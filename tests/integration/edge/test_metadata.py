@@ -34,16 +34,13 @@ async def test_a_command_with_a_wrong_key(channel: aio.Channel, pairs: tuple[tup
     assert VALUE not in str(error).lower()
 
 
-@pytest.mark.parametrize(
-    "key", ["comby-wait", "comby-wait-timeout", "comby-expected-version", "comby-not-before", "comby-retry"]
-)
+@pytest.mark.parametrize("key", ["comby-wait", "comby-wait-timeout", "comby-expected-version", "comby-not-before"])
 async def test_the_keys_of_commands_on_other_methods(channel: aio.Channel, key: str) -> None:
     values = {
         "comby-wait": "executed",
         "comby-wait-timeout": "1s",
         "comby-expected-version": "1",
         "comby-not-before": "2030-01-01T00:00:00Z",
-        "comby-retry": "true",
     }
     metadata = ((key, values[key]),)
     errors = [

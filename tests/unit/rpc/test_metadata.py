@@ -35,7 +35,7 @@ def test_everything_that_a_command_takes() -> None:
         causation_id="cause",
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         retried=True,
-        command_key="comby-retry",
+        command_key="comby-not-before",
     )
     assert expected == read_metadata(pairs, Keys.COMMAND)
 
