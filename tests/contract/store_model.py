@@ -25,7 +25,7 @@ from comby.server.ports.event_store import (
 )
 
 Answer = Verdict | StoredCommand | None
-Found = tuple[int, AggregateKey, int, str, bytes]
+Found = tuple[int, AggregateKey, Version, str, bytes]
 ACCEPTED, PARKED = CommandStatus.ACCEPTED, CommandStatus.PARKED
 
 

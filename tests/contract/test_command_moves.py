@@ -1,5 +1,7 @@
 """Commands that are accepted, started, cancelled and retried through EventStore.commit."""
 
+from collections.abc import Callable
+
 import pytest
 
 from comby.server.domain.identity import CommandKey, Position, Version
@@ -15,7 +17,6 @@ from comby.server.ports.event_store import (
     Committed,
     RetryCommand,
     StartCommand,
-    Verdict,
     Write,
 )
 from comby.server.ports.store import Store
@@ -52,10 +53,11 @@ async def test_an_accepted_command_is_stored_as_given(store: Store) -> None:
 async def test_a_known_key_is_answered_with_the_first_command(store: Store) -> None:
     await accept(store, command("r-1"))
     stored = await store.commands.get(CommandKey(TENANT, "r-1"))
+    assert stored is not None
     assert await commit(store, AcceptCommand(command=command("r-1", type="Order.Other")), finish(command("r-1"))) == [
         CommandKnown(stored),
         CommandKnown(stored),
-    ]  # type: ignore[arg-type]
+    ]
     assert await store.commands.get(CommandKey(TENANT, "r-1")) == stored
 
 
@@ -82,11 +84,27 @@ async def test_each_start_counts_an_attempt(store: Store) -> None:
     assert stored.attempts == 4
 
 
-MOVES = {
-    "start": lambda key: StartCommand(key=key),
-    "finish": lambda key: finish(key),
-    "cancel": lambda key: CancelCommand(key=key, outcome=b"x"),
-    "retry": lambda key: RetryCommand(key=key),
+def finish_by_key(key: CommandKey) -> Write:
+    return finish(key)
+
+
+def start(key: CommandKey) -> Write:
+    return StartCommand(key=key)
+
+
+def cancel(key: CommandKey) -> Write:
+    return CancelCommand(key=key, outcome=b"x")
+
+
+def retry(key: CommandKey) -> Write:
+    return RetryCommand(key=key)
+
+
+MOVES: dict[str, Callable[[CommandKey], Write]] = {
+    "start": start,
+    "finish": finish_by_key,
+    "cancel": cancel,
+    "retry": retry,
 }
 
 
@@ -170,7 +188,7 @@ async def test_a_batch_is_as_good_as_its_requests_one_by_one(store: Store) -> No
         AcceptCommand(command=new),
     ]
     together = await commit(store, *writes)
-    kinds: list[type[Verdict]] = [type(verdict) for verdict in together]  # type: ignore[misc]
+    kinds = [type(verdict) for verdict in together]
     assert kinds == [
         CommandAccepted,
         CommandStarted,

@@ -167,8 +167,12 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_every_answer_is_that_of_the_model(adapter: Callable[[Path], Opener], durable: bool) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: StoreMachine(adapter, durable=durable),
+    class Machine(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(adapter, durable=durable)
+
+    run_state_machine_as_test(
+        Machine,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

@@ -41,9 +41,7 @@ def damage(path: Path, statement: str) -> None:
     connection.close()
 
 
-async def test_a_restored_store_has_the_same_events_and_another_incarnation(
-    url: str, copy: Path, tmp_path: Path
-) -> None:
+async def test_a_restored_store_has_the_events_and_another_incarnation(url: str, copy: Path, tmp_path: Path) -> None:
     await fill(url)
     backup(url, copy)
     other = f"sqlite:///{tmp_path / 'other.db'}"

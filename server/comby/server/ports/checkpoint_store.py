@@ -52,7 +52,11 @@ class PutWaiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinWaiting:
-    """Lets a later event of a waiting key wait behind the failed one."""
+    """Lets a later event of a waiting key wait behind the failed one.
+
+    A key that does not wait (any more) waits again from this event on, with no attempts and due at once: no event is
+    lost between a reactor that looks and one that tries again.
+    """
 
     reactor: str
     key: AggregateKey
@@ -61,8 +65,11 @@ class JoinWaiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveWaiting:
-    """Takes an event that is handled (or skipped) from those that wait. The key goes with its last event; otherwise its
-    attempts begin anew with the next event, due at once."""
+    """Takes an event that is handled (or skipped) from those that wait.
+
+    The key goes with its last event. Where it was the failed one, the attempts begin anew with the next event, due at
+    once; a later one leaves without further effect.
+    """
 
     reactor: str
     key: AggregateKey
@@ -110,7 +117,10 @@ class CheckpointStore(ABC):
 
     @abstractmethod
     async def switch(self, name: str, *, generation: int) -> None:
-        """Make a generation the live one and delete the rows of the consumer's others, in one transaction."""
+        """Make a generation the live one and delete the rows of the consumer's others, in one transaction.
+
+        Does nothing where there is no such generation.
+        """
 
     @abstractmethod
     async def delete(self, name: str, *, generation: int) -> None:
@@ -120,7 +130,10 @@ class CheckpointStore(ABC):
     async def waiting_keys(
         self, reactor: str, *, tenant_id: str | None = None, after: AggregateKey | None = None, limit: int
     ) -> Sequence[WaitingKey]:
-        """Return keys that wait, of one reactor (of all where it is empty), ordered by reactor and key, after a key."""
+        """Return keys that wait, of one reactor (of all where it is empty), ordered by reactor and key.
+
+        `after` is the key to go on after; it pages through one reactor, not through all of them.
+        """
 
     @abstractmethod
     async def waiting_positions(self, reactor: str, key: AggregateKey, *, limit: int) -> Sequence[Position]:

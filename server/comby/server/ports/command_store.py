@@ -41,10 +41,10 @@ class NewCommand:
 class StoredCommand:
     """A command as stored. Times are microseconds since 1970 in UTC.
 
-    `accept_seq` rises in the order of acceptance. `command` is None after the idempotency window. `version` and
-    `position` are those of
-    the last event caused, 0 where there is none. `outcome` is a serialized CommandReceipt, empty until the command is
-    final or parked.
+    `accept_seq` rises in the order of acceptance. `command` is None after the idempotency window. `finished_at` is when
+    the command became final or was parked. `version` is the target aggregate's after the command, as told by what
+    finished it, and `position` that of the last event caused; 0 where there is none. `outcome` is a serialized
+    CommandReceipt, empty until the command is final or parked.
     """
 
     key: CommandKey

@@ -72,15 +72,13 @@ class FinishCommand:
     """Moves a command to its end together with everything that it causes: all of it or nothing.
 
     With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a
-    CommandKey an accepted row
-    is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are made in the order of
-    requests, each seeing what
-    those before it in the batch wrote; a failed one answers VersionConflict with every violated check. Otherwise
-    Committed.
-    Each event's version must follow the checked version of its aggregate without a gap, and every written aggregate
-    has a check.
-    `closes` are the aggregates that end. `states` are rows of the free read model. `version` is the target
-    aggregate's after the command.
+    CommandKey an accepted row is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are
+    made in the order of requests, each seeing what those before it in the batch wrote; a failed one answers
+    VersionConflict with every violated check. Otherwise Committed.
+
+    Each event's version must follow the checked version of its aggregate without a gap, and every aggregate that is
+    written or closed has a check. `closes` are the aggregates that end, for good; the store notes it and refuses
+    nothing for it. `states` are rows of the free read model. `version` is the target aggregate's after the command.
     """
 
     command: NewCommand | CommandKey
@@ -253,7 +251,9 @@ class EventStore(ABC):
         """Write a batch in one transaction and return a verdict for each request, in their order.
 
         A refused request writes nothing and leaves the others alone. When this returns, everything is on disk.
-        Raises StoreUnavailable when the batch as a whole failed and nothing of it is stored.
+        Raises StoreUnavailable when the batch as a whole failed and nothing of it is stored, and ValueError, likewise,
+        for a request that contradicts itself (a bug of the caller): an end that is `accepted`, or an event or a closed
+        aggregate that does not go with the checks.
         """
 
     @abstractmethod

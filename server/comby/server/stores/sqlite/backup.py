@@ -66,8 +66,6 @@ def verify(path: Path) -> None:
             if connection.pragma("integrity_check") != "ok":
                 raise StoreDamaged(f"{path} fails SQLite's integrity check")
             count, head = connection.execute(statement("count_events")).get
-    except apsw.NotADBError:
-        raise StoreIncompatible(f"{path} is not a database of SQLite") from None
     except apsw.Error as error:
         raise StoreDamaged(f"{path} can not be read: {type(error).__name__}") from None
     if count != head:

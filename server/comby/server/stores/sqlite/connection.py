@@ -14,25 +14,25 @@ CHECKPOINT_PAGES = 4_000  # of 4 KiB: a rarer checkpoint writes a hot page once 
 MAPPED_BYTES = 0  # a mapped file turns an I/O error into a signal that ends the process
 
 
-def open_writer(path: Path, *, durable: bool) -> apsw.Connection:
-    """Open the connection that writes; creates the file. Raises StoreIncompatible for a file that is no database."""
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the connection that writes; creates the file, but changes nothing in one that exists."""
     connection = apsw.Connection(str(path))
-    try:
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
-        if connection.pragma("journal_mode", "wal") != "wal":
-            raise StoreIncompatible(f"{path} lies on a file system that can not share memory, which WAL needs")
-        connection.pragma("synchronous", "full" if durable else "off")
-        connection.pragma("cache_size", -CACHE_KIBIBYTES)
-        connection.pragma("temp_store", "memory")
-        connection.pragma("mmap_size", MAPPED_BYTES)
-        connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-    except apsw.NotADBError:
-        connection.close()
-        raise StoreIncompatible(f"{path} is not a database of SQLite") from None
-    except BaseException:
-        connection.close()
-        raise
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
     return connection
+
+
+def configure_writer(connection: apsw.Connection, path: Path, *, durable: bool) -> None:
+    """Have every commit on disk before it returns; unless the store is gone with the process anyway.
+
+    Raises StoreIncompatible where the file system can not do it.
+    """
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise StoreIncompatible(f"{path} lies on a file system that can not share memory, which WAL needs")
+    connection.pragma("synchronous", "full" if durable else "off")
+    connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    connection.pragma("cache_size", -CACHE_KIBIBYTES)
+    connection.pragma("temp_store", "memory")
+    connection.pragma("mmap_size", MAPPED_BYTES)
 
 
 def open_reader(path: Path) -> apsw.Connection:

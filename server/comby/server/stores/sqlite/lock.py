@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from comby.server.ports.errors import StoreInUse
+from comby.server.ports.errors import StoreInUse, StoreUnavailable
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the store for this process. Raises StoreInUse where another holds it."""
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the store for this process.
+
+    Raises StoreInUse where another holds it, and StoreUnavailable where its directory can not be written.
+    """
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} can not be opened: {error.strerror}") from None
     try:
         _take(descriptor, path)
         yield

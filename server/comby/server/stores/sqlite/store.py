@@ -11,15 +11,11 @@ from comby.server.domain.identity import LogIdentity
 from comby.server.ports.store import Store
 from comby.server.stores.sqlite.checkpoint_store import SqliteCheckpointStore
 from comby.server.stores.sqlite.command_store import SqliteCommandStore
-from comby.server.stores.sqlite.connection import (
-    open_reader,
-    open_writer,
-    prepare_writer,
-)
+from comby.server.stores.sqlite.connection import configure_writer, open_reader, open_writer, prepare_writer
 from comby.server.stores.sqlite.event_store import SqliteEventStore
 from comby.server.stores.sqlite.location import InFile, InMemory, parse_url
 from comby.server.stores.sqlite.lock import locked
-from comby.server.stores.sqlite.migrations import migrate
+from comby.server.stores.sqlite.migrations import migrate, refuse_incompatible
 from comby.server.stores.sqlite.read_model_store import SqliteReadModelStore
 from comby.server.stores.sqlite.session import Reader, Session
 from comby.server.stores.sqlite.snapshot_store import SqliteSnapshotStore
@@ -90,9 +86,11 @@ async def _reader(path: Path, number: int) -> AsyncIterator[Reader]:
 
 
 def _open_for_writing(path: Path, statements: Statements, *, durable: bool) -> _Opened:
-    connection = open_writer(path, durable=durable)
+    connection = open_writer(path)
     try:
-        migrate(connection, path)
+        refuse_incompatible(connection, path)
+        configure_writer(connection, path, durable=durable)
+        migrate(connection)
         identity = {"log_id": str(uuid.uuid4()), "incarnation": str(uuid.uuid4())}
         connection.execute(statements["insert_log"], identity)
         log_id, incarnation, clean = connection.execute(statements["identify"]).get

@@ -50,7 +50,7 @@ class Worker:
         def job() -> None:
             try:
                 result = work()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller awaits it
+            except BaseException as error:  # whatever it is, the caller awaits it
                 _wake(loop, _refuse, future, _translated(error))
             else:
                 _wake(loop, _resolve, future, result)
