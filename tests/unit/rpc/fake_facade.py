@@ -19,7 +19,7 @@ _SERVICE = order_pb2.DESCRIPTOR.services_by_name["OrderService"]
 
 
 class FakeFacade:
-    """Answers every command with `receipt` and every query with an order; raises `error` instead, where it is set."""
+    """Answers every command with `receipt` and every query with `answer`; raises `error` instead, where it is set."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -35,6 +35,7 @@ class FakeFacade:
         self.receipt = Receipt(
             request_id="", stage=Stage.EXECUTED, aggregate_id=ORDER_ID, aggregate_version=Version(1), token="t1"
         )
+        self.answer = order_pb2.Order(order_id=ORDER_ID)
         self.error: BaseException | None = None
         self.delay = 0.0
         self.requests: list[CommandRequest | QueryRequest] = []
@@ -64,14 +65,14 @@ class FakeFacade:
         await asyncio.sleep(self.delay)
         if self.error is not None:
             raise self.error
-        return QueryAnswer(order_pb2.Order(order_id=ORDER_ID), "t2")
+        return QueryAnswer(self.answer, "t2")
 
     async def stream_query(self, request: QueryRequest) -> AsyncGenerator[Message, None]:
         """Answer once, and wait for the end."""
         self.requests.append(request)
         if self.error is not None:
             raise self.error
-        yield order_pb2.Order(order_id=ORDER_ID)
+        yield self.answer
         await self.stopping.wait()
 
     async def subscribe(self, request: object) -> AsyncGenerator[Goodbye, None]:

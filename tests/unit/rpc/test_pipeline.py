@@ -9,10 +9,12 @@ import pytest
 from grpc import aio
 
 from comby.facade.v1 import command_pb2
-from comby.server.application.errors import Overloaded
+from comby.server.application.errors import InvalidMessage, Overloaded
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest
+from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
+from comby.server.rpc.decoding import plainly_good
 from comby.server.rpc.pipeline import Pipeline
 from shop.order.v1 import order_pb2
 from tests.unit.rpc.errors import info, status
@@ -94,3 +96,42 @@ async def test_the_stream_is_not_read_beyond_what_may_be_in_flight() -> None:
         assert len(facade.requests) <= read
     await reader
     assert len(facade.requests) == 100
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"wait": command_pb2.COMMAND_STAGE_PROJECTED},
+        {"wait": command_pb2.COMMAND_STAGE_REJECTED},
+        {"wait": 77},
+        {"wait": -1},
+        {"correlation_id": "ä" * 128},
+        {"correlation_id": "a" * 129},
+        {"causation_id": "a" * 128},
+        {"causation_id": "a" * 129},
+        {"request_id": "7"},
+        {"request_id": str(uuid4()).upper()},
+        {"expected_version": 2**64 - 1},
+    ],
+)
+def test_what_is_plainly_good_is_good(options: dict[str, str | int]) -> None:
+    chosen = {"request_id": str(uuid4()), **options}
+    message = command_pb2.DispatchCommandRequest(options=command_pb2.CommandOptions(**chosen))
+    message.command.Pack(order_pb2.PlaceOrder())
+    try:
+        Validation().check(message)
+    except InvalidMessage:
+        assert not plainly_good(message)
+    else:
+        assert plainly_good(message)
+
+
+def test_the_rules_that_are_checked_at_first_sight_are_all_rules() -> None:
+    """A new field or rule is to be thought of in `plainly_good`."""
+    ruled = [field.name for field in command_pb2.CommandOptions.DESCRIPTOR.fields if field.GetOptions().ByteSize()]
+    assert ruled == ["request_id", "wait", "wait_timeout", "correlation_id", "causation_id"]
+    ruled = [
+        field.name for field in command_pb2.DispatchCommandRequest.DESCRIPTOR.fields if field.GetOptions().ByteSize()
+    ]
+    assert ruled == ["command"]

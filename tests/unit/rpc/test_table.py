@@ -205,6 +205,14 @@ async def test_a_message_that_is_too_large(channel: aio.Channel, facade: FakeFac
     assert grpc.StatusCode.RESOURCE_EXHAUSTED is far.code()
 
 
+async def test_an_answer_that_is_too_large(channel: aio.Channel, facade: FakeFacade) -> None:
+    facade.answer.customer_email = "x" * facade.limits.message_bytes
+    error = await _failed(channel.unary_unary("/shop.order.v1.OrderService/GetOrder")(b""))
+    assert info(status(error)).metadata["limit"] == "message_bytes"
+    error = await _failed_stream(channel.unary_stream("/shop.order.v1.OrderService/WatchOrder")(b""))
+    assert info(status(error)).metadata["limit"] == "message_bytes"
+
+
 async def test_a_time_that_is_none(channel: aio.Channel) -> None:
     raw = event_pb2.SubscribeEventsRequest()
     raw.from_time.seconds = 2**62

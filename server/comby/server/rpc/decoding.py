@@ -21,8 +21,11 @@ from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import Position, Version
 from comby.server.rpc.encoding import MICROSECONDS, STAGES
+from comby.server.rpc.metadata import REQUEST_ID
 
 MessageT = TypeVar("MessageT", bound=Message)
+LONGEST_CORRELATION = 128
+"""Characters, as the contract tells."""
 LAST_INTEGER = 2**63 - 1
 """The highest position and version that every store can hold."""
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
@@ -109,6 +112,19 @@ def _caused(context: RequestContext, options: command_pb2.CommandOptions) -> Req
         correlation_id=options.correlation_id or context.correlation_id,
         causation_id=options.causation_id or context.causation_id,
         traceparent=context.traceparent,
+    )
+
+
+def plainly_good(message: command_pb2.DispatchCommandRequest) -> bool:
+    """Tell whether a command of a pipeline keeps all rules at first sight; the validation, which takes 8 µs, judges the others."""
+    options = message.options
+    return (
+        REQUEST_ID.fullmatch(options.request_id) is not None
+        and message.HasField("command")
+        and 0 <= options.wait <= command_pb2.COMMAND_STAGE_PROJECTED
+        and not options.HasField("wait_timeout")
+        and len(options.correlation_id) <= LONGEST_CORRELATION
+        and len(options.causation_id) <= LONGEST_CORRELATION
     )
 
 

@@ -17,7 +17,7 @@ from comby.server.domain.context import RequestContext
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.rpc.call import Call
 from comby.server.rpc.commands import SERVICE
-from comby.server.rpc.decoding import command_request, invalid, parse, seconds
+from comby.server.rpc.decoding import command_request, invalid, parse, plainly_good, seconds
 from comby.server.rpc.encoding import receipt_message
 from comby.server.rpc.status import status_of
 from comby.server.rpc.table import Bidirectional, Method
@@ -111,7 +111,8 @@ class Pipeline:
     def _dispatch(self, message: command_pb2.DispatchCommandRequest) -> None:
         options = message.options
         try:
-            self._facade.validation.check(message)
+            if not plainly_good(message):
+                self._facade.validation.check(message)
             timeout = (
                 min(seconds(options.wait_timeout), self._facade.limits.longest_wait)
                 if options.HasField("wait_timeout")

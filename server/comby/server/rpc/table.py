@@ -71,8 +71,10 @@ class Table:
             call.read(method.keys)
             bounded(raw, self._limits.message_bytes)
             if call.deadline is None or method.waits:
-                return await method.handler(raw, call)
-            return await _in_time(method, raw, call, call.deadline)
+                answer = await method.handler(raw, call)
+            else:
+                answer = await _in_time(method, raw, call, call.deadline)
+            return bounded(answer, self._limits.message_bytes)
         except (Exception, asyncio.CancelledError) as error:
             raise failure(call, error) from None
         finally:
@@ -108,7 +110,7 @@ class Table:
                 call.read(method.keys)
                 async with aclosing(open()) as answers:
                     async for answer in answers:
-                        yield answer
+                        yield bounded(answer, self._limits.message_bytes)
         except (Exception, asyncio.CancelledError) as error:
             raise failure(call, error) from None
 
