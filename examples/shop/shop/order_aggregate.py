@@ -1,5 +1,6 @@
 """The order: what may happen to it, and when not."""
 
+from comby.server import Aggregate, Rejected, applies, handles
 from shop.order.v1.order_pb2 import (
     ORDER_STATUS_CANCELLED,
     ORDER_STATUS_PAID,
@@ -20,8 +21,6 @@ from shop.order.v1.order_pb2 import (
     ShipOrder,
 )
 from shop.order.v1.order_types import OrderReason
-
-from comby.server import Aggregate, Rejected, applies, handles
 
 
 class OrderAggregate(Aggregate[Order]):

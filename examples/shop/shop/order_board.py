@@ -1,5 +1,6 @@
 """The order board: a read model of all orders, by customer."""
 
+from comby.server import Projection, QueryContext, QueryHandlers, Recorded, Rows, answers, projects
 from shop.order.v1.order_pb2 import (
     ORDER_STATUS_CANCELLED,
     ORDER_STATUS_PAID,
@@ -15,8 +16,6 @@ from shop.order.v1.order_pb2 import (
     OrderStatus,
     OrderSummary,
 )
-
-from comby.server import Projection, QueryContext, QueryHandlers, Recorded, Rows, answers, projects
 
 
 class OrderBoard(Projection[OrderSummary]):

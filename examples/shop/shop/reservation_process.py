@@ -4,11 +4,10 @@ cancelled.
 Every step is a command that takes effect once, so the process goes on where it was, wherever it was ended.
 """
 
+from comby.server import ReactionContext, Reactor, Recorded, reacts
 from shop.order.v1.order_pb2 import CancelOrder, LineAdded, OrderCancelled, OrderLine, OrderPlaced
 from shop.stock.v1.stock_pb2 import ReleaseStock, ReserveStock
 from shop.stock.v1.stock_types import StockReason
-
-from comby.server import ReactionContext, Reactor, Recorded, reacts
 
 
 class ReservationProcess(Reactor):

@@ -1,5 +1,6 @@
 """The stock: what is on the shelf, and for whom it is reserved."""
 
+from comby.server import Aggregate, CommandContext, CommandHandlers, Rejected, applies, handles
 from shop.order_aggregate import OrderAggregate
 from shop.stock.v1.stock_pb2 import (
     AddStock,
@@ -11,8 +12,6 @@ from shop.stock.v1.stock_pb2 import (
     StockReserved,
 )
 from shop.stock.v1.stock_types import StockReason
-
-from comby.server import Aggregate, CommandContext, CommandHandlers, Rejected, applies, handles
 
 
 class StockAggregate(Aggregate[Stock]):
