@@ -144,8 +144,18 @@ async def test_a_page_without_matches_moves_on_in_a_long_log(store: Store) -> No
     filter = EventFilter(aggregate=ONE, types=frozenset({PAID}))
     for backwards in (False, True):
         assert [found async for found in pages(store, filter, limit=10, backwards=backwards, after=0)] == []
+    await committed(store, append(ONE, after=count, type=PAID))
+    for after, backwards in ((0, False), (count + 3, True)):
+        found = [found async for found in pages(store, filter, limit=10, backwards=backwards, after=after)]
+        assert [entry.position for entry in found] == [count + 2]
+    filter = EventFilter(aggregate=ONE, domains=frozenset({"Order"}), types=frozenset({PLACED}))
+    backwards_found = [found async for found in pages(store, filter, limit=5_000, backwards=True, after=0)]
+    assert [entry.position for entry in backwards_found] == list(range(count, 0, -1))
     filter = EventFilter(domains=frozenset({"Order"}), types=frozenset({PAID}))
-    assert [found.position async for found in pages(store, filter, limit=10, backwards=False, after=0)] == [count + 1]
+    assert [found.position async for found in pages(store, filter, limit=10, backwards=False, after=0)] == [
+        count + 1,
+        count + 2,
+    ]
 
 
 @pytest.mark.parametrize(
