@@ -5,7 +5,7 @@ It stands between all that writes and the store. Each request gets its own verdi
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from comby.server.application import incidents
 from comby.server.application.event_bus import EventBus
@@ -16,16 +16,21 @@ from comby.server.ports.event_store import (
     Committed,
     EventStore,
     FinishCommand,
+    StoredEvent,
     Verdict,
     Write,
 )
 
 
 class CommitQueue:
-    """Run `run` as a task; `submit` from anywhere on its loop."""
+    """Run `run` as a task; `submit` from anywhere on its loop. `committed` is told the events of each batch, in their
+    order."""
 
-    def __init__(self, events: EventStore, bus: EventBus, limits: Limits) -> None:
+    def __init__(
+        self, events: EventStore, bus: EventBus, limits: Limits, committed: Callable[[Sequence[StoredEvent]], None]
+    ) -> None:
         self._events = events
+        self._committed = committed
         self._bus = bus
         self._limits = limits
         self._waiting: deque[tuple[Write, asyncio.Future[Verdict]]] = deque()
@@ -51,12 +56,14 @@ class CommitQueue:
             await self._arrived.wait()
             batch = self._take()
             verdicts = await self._commit([write for write, _ in batch])
-            last = Position(0)
-            for (_, future), verdict in zip(batch, verdicts, strict=True):
-                if isinstance(verdict, Committed):
-                    last = max(last, verdict.last)
+            events: list[StoredEvent] = []
+            for (write, future), verdict in zip(batch, verdicts, strict=True):
+                if isinstance(verdict, Committed) and isinstance(write, FinishCommand) and write.events:
+                    events += _stored(write, verdict)
                 _answer(future, verdict)
-            self._bus.rise(last)
+            if events:
+                self._committed(events)
+                self._bus.rise(events[-1].position)
             if not self._waiting:
                 self._arrived.clear()
                 self._idle.set()
@@ -79,6 +86,22 @@ class CommitQueue:
         except Exception as error:
             incidents.report("commit failed", error, requests=len(writes))
             return [StoreUnavailable()] * len(writes)
+
+
+def _stored(write: FinishCommand, verdict: Committed) -> list[StoredEvent]:
+    """Return a command's events as the log has them: they stand together, and `last` is the position of the last."""
+    first = verdict.last - len(write.events) + 1
+    return [
+        StoredEvent(
+            position=Position(first + place),
+            recorded_at=verdict.recorded_at,
+            key=event.key,
+            version=event.version,
+            type=event.type,
+            record=event.record,
+        )
+        for place, event in enumerate(write.events)
+    ]
 
 
 def _answer(future: asyncio.Future[Verdict], verdict: Verdict | StoreUnavailable) -> None:

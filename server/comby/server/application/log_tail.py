@@ -64,15 +64,23 @@ class LogTail:
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
+        unsure = True
         while True:
             try:
-                await self._read_on()
-                await self._bus.above(self.level.position, timeout=POLL_SECONDS)
+                if unsure or self.level.position < self._bus.position:
+                    await self._read_on()
+                unsure = not await self._bus.above(self.level.position, timeout=POLL_SECONDS)
             except StoreUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
                 incidents.report("tail failed", error)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def offer(self, events: Sequence[StoredEvent]) -> None:
+        """Take events that this process has just committed, if they are the very next ones; otherwise the store is
+        read."""
+        if events and events[0].position == self.level.position + 1:
+            self._append(EventPage(events, events[-1].position))
 
     async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> TailPage:
         """Return matching events after a position, from memory where it reaches back that far. Raises
@@ -102,13 +110,15 @@ class LogTail:
                 after=after, filter=EVERYTHING, limit=self._limits.commit_batch, max_bytes=self._limits.tail_bytes // 4
             )
             self._append(page)
-            if page.through == after:
+            if page.through <= after or page.through < self.level.position:
                 return
 
     def _append(self, page: EventPage) -> None:
+        read = self.level.position  # what was offered while the store was read is not taken twice
         for stored in page.events:
-            self._ring.append(TailEvent(stored))
-            self._bytes += len(stored.record)
+            if stored.position > read:
+                self._ring.append(TailEvent(stored))
+                self._bytes += len(stored.record)
         self._trim()
         self._bus.rise(page.through)
         self.level.rise(page.through)

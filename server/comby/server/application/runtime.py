@@ -64,8 +64,8 @@ class Runtime:
         self._registry = registry
         self.bus = EventBus(head)
         self.tokens = ConsistencyTokens(store.events.identity)
-        self.queue = CommitQueue(store.events, self.bus, limits)
         self.tail = LogTail(store.events, self.bus, limits)
+        self.queue = CommitQueue(store.events, self.bus, limits, self.tail.offer)
         self.repository = Repository(store, registry, limits)
         self.watchdog = Watchdog(interrupt=limits.handler_interrupt, abort=limits.handler_abort)
         self.projections = Projections(store, self.queue, self.tail, registry, middleware.events, limits)
