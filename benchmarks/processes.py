@@ -1,0 +1,88 @@
+"""The processes of a measurement: servers and load generators, each a process of its own, as in real use."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it listens, and what it has used."""
+
+    address: str
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far, in seconds."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def rss_mib(self) -> float:
+        """Return the resident memory, in MiB."""
+        return float(self.process.memory_info().rss) / 2**20
+
+
+@contextmanager
+def comby(folder: Path, store: str = "bench.db", app: str = "benchmarks.app:app") -> Iterator[Server]:
+    """Run `comby serve` on a file in a folder, with synchronous=FULL as always."""
+    command = ["-m", "comby.server.cli", "serve", "--app", app, "--listen", "127.0.0.1:0"]
+    with _running([*command, "--store", f"sqlite:///{folder / store}"]) as server:
+        yield server
+
+
+@contextmanager
+def bare(kind: str, *arguments: str) -> Iterator[Server]:
+    """Run one of the servers of `benchmarks.bare_servers`."""
+    with _running(["-m", "benchmarks.bare_servers", kind, *arguments]) as server:
+        yield server
+
+
+def load(kind: str, address: str, **options: object) -> dict[str, Any]:
+    """Run a load generator of `benchmarks.load` to its end and return what it measured."""
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load", kind, address, *flags],
+        env=environment(),
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of child processes."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"}
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[Server]:
+    process = subprocess.Popen(
+        [sys.executable, *command], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if " on " not in line:
+            raise RuntimeError(f"no server: {process.communicate(timeout=STOP_SECONDS)[1][-2000:]}")
+        yield Server(line.split(" on ")[1].split()[0], psutil.Process(process.pid))
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
