@@ -1,5 +1,6 @@
 """All that is served, gathered into the table."""
 
+from comby.facade.v1 import facade_service_pb2
 from comby.server.application.facade import Facade
 from comby.server.rpc.commands import CommandMethods
 from comby.server.rpc.events import EventMethods
@@ -11,7 +12,8 @@ from comby.server.rpc.reflection import REFLECTION_SERVICES, Reflection
 from comby.server.rpc.table import Table
 from comby.server.rpc.typed import typed_methods
 
-FACADE_SERVICE = "comby.facade.v1.FacadeService"
+FACADE_SERVICE: str = facade_service_pb2.DESCRIPTOR.services_by_name["FacadeService"].full_name
+"""Read from the descriptor, which reflection shows: whoever names the service has its contract loaded."""
 
 
 def services_of(facade: Facade) -> list[str]:
