@@ -7,6 +7,7 @@ from typing import Any
 
 from comby.server.application import incidents
 from comby.server.application.claims import now_micros
+from comby.server.application.errors import ShuttingDown
 from comby.server.application.limits import Limits
 from comby.server.application.log_tail import LogTail, TailEvent
 from comby.server.application.requests import ConsumerFailure
@@ -64,6 +65,8 @@ class Follower:
                 if superseded.actual is None:
                     return
                 self._move(superseded.actual)
+            except ShuttingDown:
+                return
             except StoreUnavailable:
                 await asyncio.sleep(BACKOFF * 5)
             except Exception as error:

@@ -15,6 +15,7 @@ from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.consumers import Follower, Superseded, through_middleware
+from comby.server.application.errors import ShuttingDown
 from comby.server.application.event_codec import recorded
 from comby.server.application.limits import Limits
 from comby.server.application.log_tail import LogTail, TailEvent
@@ -127,6 +128,8 @@ class RunningReactor:
             reaction = Reaction(self.reactor, one, attempt, replay, self._parts.bus, self._parts.records)
             name = self.reactor.name
             await through_middleware(self._parts.middleware, one, name, lambda: handler(self.reactor, one, reaction))
+        except ShuttingDown:
+            raise  # no failure of the reactor: the event is handled after the next start
         except Exception as error:
             incident = incidents.report(
                 "reactor failed", error, consumer=self.reactor.name, position=stored.position, attempt=attempt
@@ -174,6 +177,8 @@ class RunningReactor:
             if due:
                 results = await asyncio.gather(*(self._retry(one) for one in due), return_exceptions=True)
                 for result in results:
+                    if isinstance(result, ShuttingDown):
+                        return
                     if isinstance(result, Exception):
                         incidents.report("reactor retry failed", result, consumer=self.reactor.name)
                         await asyncio.sleep(BACKOFF)
