@@ -1,0 +1,85 @@
+"""Fixtures: the built tools and a shop that serves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.polyglot import polyglot_tools
+from tests.polyglot.shop_process import ShopProcess
+
+
+@pytest.fixture(scope="session")
+def grpcurl() -> str:
+    """The program grpcurl."""
+    return str(polyglot_tools.grpcurl())
+
+
+@pytest.fixture(scope="session")
+def buf() -> str:
+    """The program buf."""
+    return str(polyglot_tools.buf())
+
+
+@pytest.fixture(scope="session")
+def go_client() -> list[str]:
+    """The command of the Go client."""
+    return polyglot_tools.go_client()
+
+
+@pytest.fixture(scope="session")
+def node_client() -> list[str]:
+    """The command of the Node client."""
+    return polyglot_tools.node_client()
+
+
+@pytest.fixture(params=["go", "node"])
+def client(request: pytest.FixtureRequest) -> list[str]:
+    """The command of either client."""
+    command: list[str] = request.getfixturevalue(f"{request.param}_client")
+    return command
+
+
+@pytest.fixture
+def serve_shop(tmp_path: Path) -> Iterator[Callable[..., ShopProcess]]:
+    """Start a shop, with further flags of `comby serve`; it is stopped in order at the end, unless the test killed it."""
+    with ExitStack() as stack:
+
+        def start(*flags: str) -> ShopProcess:
+            shop = ShopProcess(tmp_path, *flags)
+            stack.callback(shop.stop)
+            shop.start()
+            return shop
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopProcess]:
+    """A shop that serves all tests of a file, which leave it running."""
+    shop = ShopProcess(tmp_path_factory.mktemp("shop"))
+    shop.start()
+    yield shop
+    shop.stop()
+
+
+@pytest.fixture
+def shop(serve_shop: Callable[..., ShopProcess]) -> ShopProcess:
+    """A shop that serves."""
+    return serve_shop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was left out, and why."""
+    reasons = sorted(
+        {_reason(report) for report in terminalreporter.stats.get("skipped", []) if "polyglot" in report.nodeid}
+    )
+    if reasons:
+        terminalreporter.section("polyglot tests left out", yellow=True, bold=True)
+        for reason in reasons:
+            terminalreporter.line(reason, yellow=True, bold=True)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
