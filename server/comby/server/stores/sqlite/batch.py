@@ -28,4 +28,4 @@ class Batch:
 
     def bindings(self) -> dict[str, str | bytes]:
         """Return what `write_batch.sql` needs."""
-        return {"items": json.dumps(self._items), "payload": b"".join(self._payloads)}
+        return {"items": json.dumps(self._items, separators=(",", ":")), "payload": b"".join(self._payloads)}
