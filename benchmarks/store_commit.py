@@ -3,13 +3,14 @@
 Each request has one check, one event, one command and one row with two indexed fields, as one of a real domain has.
 The busy main thread runs Python without a pause: the worst case for a writer thread that shares its interpreter.
 
-    python benchmarks/store_commit.py [--seconds 2] [--directory DIR]
+    python benchmarks/store_commit.py [--seconds 2] [--directory DIR] [--switch-interval 0.005]
 """
 
 import argparse
 import asyncio
 import itertools
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -107,7 +108,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--directory", type=Path, default=None)
+    parser.add_argument("--switch-interval", type=float, default=sys.getswitchinterval())
     options = parser.parse_args()
+    sys.setswitchinterval(options.switch_interval)
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         in_thread(f"sqlite:///{directory}/idle.db", options.seconds, "idle").join()
         busy = in_thread(f"sqlite:///{directory}/busy.db", options.seconds, "busy")

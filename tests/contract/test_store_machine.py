@@ -1,15 +1,12 @@
-"""Any sequence of batches has the answers of a simple model, in every adapter.
-
-COMBY_EXAMPLES=long runs 300 examples of 50 steps; the default is for every run.
-"""
+"""Any sequence of batches has the answers of a simple model, in every adapter."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -28,8 +25,6 @@ from comby.server.ports.event_store import (
 from comby.server.ports.store import Store
 from tests.contract.making import Opener, append, check, command, event, finish, order
 from tests.contract.store_model import StoreModel, comparable
-
-EXAMPLES, STEPS = (300, 50) if os.environ.get("COMBY_EXAMPLES") == "long" else (40, 30)
 
 TENANTS = ("acme", "other")
 AGGREGATES = [order(name, tenant_id=tenant_id) for tenant_id in TENANTS for name in ("o-1", "o-2")]
@@ -166,7 +161,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert found == {key: self.model.aggregates.get(key, (0, False)) for key in AGGREGATES}
 
 
-def test_every_answer_is_that_of_the_model(adapter: Callable[[Path], Opener], durable: bool) -> None:
+def run_examples(adapter: Callable[[Path], Opener], *, durable: bool, examples: int, steps: int) -> None:
     class Machine(StoreMachine):
         def __init__(self) -> None:
             super().__init__(adapter, durable=durable)
@@ -174,10 +169,20 @@ def test_every_answer_is_that_of_the_model(adapter: Callable[[Path], Opener], du
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
+            max_examples=examples,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),
     )
+
+
+def test_every_answer_is_that_of_the_model(adapter: Callable[[Path], Opener], durable: bool) -> None:
+    run_examples(adapter, durable=durable, examples=40, steps=30)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_every_answer_is_that_of_the_model_at_length(adapter: Callable[[Path], Opener], durable: bool) -> None:
+    run_examples(adapter, durable=durable, examples=300, steps=50)
