@@ -17,14 +17,10 @@ from comby.server.application.registry import Registry
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.domain.recorded import Recorded
+from comby.server.ports.elements import varint
 from comby.server.ports.event_store import NewEvent, StoredEvent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_POSITION = b"\x08"  # field 1, varint
-_RECORDED_AT = b"\x42"  # field 8, length-delimited
-_SECONDS = b"\x08"  # Timestamp.seconds, field 1, varint
-_NANOS = b"\x10"  # Timestamp.nanos, field 2, varint
-_ELEMENT = b"\x0a"  # field 1, length-delimited: one of `repeated Event events = 1`
 
 
 def encode_context(context: RequestContext) -> bytes:
@@ -90,28 +86,6 @@ def recorded(stored: StoredEvent, registry: Registry) -> Recorded[Any]:
 
 class UnreadableEvent(Exception):
     """A stored event's name belongs to no registered event: the contract lost a type that the log still has."""
-
-
-def element(stored: StoredEvent) -> bytes:
-    """Return a stored event as one element of a field `repeated Event events = 1`."""
-    seconds, micros = divmod(stored.recorded_at, 1_000_000)
-    time = _SECONDS + varint(seconds)
-    if micros:
-        time += _NANOS + varint(micros * 1000)
-    tail = _POSITION + varint(stored.position) + _RECORDED_AT + varint(len(time)) + time
-    return _ELEMENT + varint(len(stored.record) + len(tail)) + stored.record + tail
-
-
-def varint(value: int) -> bytes:
-    """Encode a non-negative integer as a protobuf varint."""
-    if value < 0x80:
-        return value.to_bytes(1, "little")
-    parts = bytearray()
-    while value >= 0x80:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
 
 
 def _message(event: event_pb2.Event, stored: StoredEvent, registry: Registry) -> Message:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from comby.server.application import incidents
 from comby.server.application.event_bus import EventBus, Level
-from comby.server.application.event_codec import element
 from comby.server.application.limits import Limits
 from comby.server.domain.identity import Position
+from comby.server.ports.elements import element
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
+    ElementPage,
     EventFilter,
     EventPage,
     EventStore,
@@ -38,7 +39,7 @@ class TailEvent:
     def encode(self) -> bytes:
         """Return the event as an element of a field `repeated Event events = 1`."""
         if self.encoded is None:
-            self.encoded = element(self.stored)
+            self.encoded, _ = element(self.stored.record, self.stored.position, self.stored.recorded_at)
         return self.encoded
 
 
@@ -89,6 +90,15 @@ class LogTail:
             return self._from_memory(after, filter, limit, max_bytes)
         page = await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
         return TailPage([TailEvent(stored) for stored in page.events], page.through)
+
+    async def elements(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> ElementPage:
+        """Return the same as bytes for a stream; see EventStore.read_elements. Raises StoreUnavailable."""
+        if after < self._start:
+            return await self._events.read_elements(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
+        page = self._from_memory(after, filter, limit, max_bytes)
+        if not page.events:
+            return ElementPage(b"", 0, page.through)
+        return ElementPage(b"".join([event.encode() for event in page.events]), len(page.events), page.through)
 
     def _from_memory(self, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> TailPage:
         found: list[TailEvent] = []

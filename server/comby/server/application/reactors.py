@@ -88,8 +88,7 @@ class RunningReactor:
         todo = dict(groups)
         while True:
             fresh = {key: group for key, group in todo.items() if key not in self.waiting}
-            for key, failed in zip(fresh, await self._react_to_all(list(fresh.values())), strict=True):
-                changes[key] = failed
+            changes.update(zip(fresh, await self._react_to_all(list(fresh.values())), strict=True))
             async with self._writing:
                 behind = {key: group for key, group in groups.items() if key not in changes}
                 todo = {key: group for key, group in behind.items() if key not in self.waiting}

@@ -224,7 +224,6 @@ class EventBatch:
 
     encoded: bytes
     count: int
-    last: Position
 
 
 @dataclass(frozen=True, slots=True)

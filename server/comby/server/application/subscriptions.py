@@ -15,9 +15,8 @@ from comby.server.application.errors import (
     PositionBeyondHead,
     UnknownType,
 )
-from comby.server.application.event_codec import element
 from comby.server.application.limits import Limits
-from comby.server.application.log_tail import LogTail, TailPage
+from comby.server.application.log_tail import LogTail
 from comby.server.application.registry import Registry
 from comby.server.application.requests import (
     AfterPosition,
@@ -36,8 +35,9 @@ from comby.server.application.requests import (
 )
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import AggregateKey, Position
+from comby.server.ports.elements import element
 from comby.server.ports.errors import StoreUnavailable
-from comby.server.ports.event_store import EventFilter, EventStore, StoredEvent
+from comby.server.ports.event_store import ElementPage, EventFilter, EventStore, StoredEvent
 
 STORE_RETRY = 0.5
 """Seconds between reads while the store is away; the stream stays open."""
@@ -88,9 +88,8 @@ class Subscriptions:
                 page = await self._page(cursor, filter)
                 if page is not None:
                     cursor = page.through
-                    if page.events:
-                        encoded = b"".join([event.encode() for event in page.events])
-                        yield EventBatch(encoded, len(page.events), page.events[-1].stored.position)
+                    if page.count:
+                        yield EventBatch(page.elements, page.count)
                         told = clock()
                     if cursor < self._tail.level.position:
                         if clock() - told >= heartbeat:
@@ -108,10 +107,10 @@ class Subscriptions:
         finally:
             stopping.cancel()
 
-    async def _page(self, cursor: Position, filter: EventFilter) -> TailPage | None:
+    async def _page(self, cursor: Position, filter: EventFilter) -> ElementPage | None:
         limits = self._limits
         try:
-            return await self._tail.page(cursor, filter, limit=limits.batch_events, max_bytes=limits.batch_bytes)
+            return await self._tail.elements(cursor, filter, limit=limits.batch_events, max_bytes=limits.batch_bytes)
         except StoreUnavailable:
             await asyncio.sleep(STORE_RETRY)
             return None
@@ -197,4 +196,5 @@ class Subscriptions:
 
 
 def _batch(events: list[StoredEvent]) -> EventBatch:
-    return EventBatch(b"".join([element(stored) for stored in events]), len(events), events[-1].position)
+    encoded = [element(stored.record, stored.position, stored.recorded_at)[0] for stored in events]
+    return EventBatch(b"".join(encoded), len(events))

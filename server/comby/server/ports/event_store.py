@@ -224,6 +224,15 @@ class EventPage:
     through: Position
 
 
+@dataclass(frozen=True, slots=True)
+class ElementPage:
+    """One page as bytes: `count` elements of a field `repeated Event events = 1`, end to end. `through` as in EventPage."""
+
+    elements: bytes
+    count: int
+    through: Position
+
+
 class EventStore(ABC):
     """The single source of truth.
 
@@ -267,6 +276,10 @@ class EventStore(ABC):
         matches further on: then `through` has moved. It is the
         head (backwards: 1, or 0 for an empty log) when everything was examined.
         """
+
+    @abstractmethod
+    async def read_elements(self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> ElementPage:
+        """Return what `read` returns forwards, as bytes for a stream: each event complete, as `elements.element` makes it."""
 
     @abstractmethod
     async def read_aggregate(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import apsw
 
 from comby.server.domain.identity import Position
-from comby.server.ports.event_store import EventFilter, EventPage
+from comby.server.ports.event_store import ElementPage, EventFilter, EventPage
 from comby.server.stores.sqlite.packed import unpack_events
 from comby.server.stores.sqlite.statements import Statements
 
@@ -38,9 +38,7 @@ class PageRequest:
 
 def read_page(connection: apsw.Connection, sql: Statements, request: PageRequest) -> EventPage:
     """Read one page in at most two statements."""
-    index, covers = _driver(request.filter)
-    examined = request.limit if covers else max(request.limit, EXAMINED)
-    positions = _candidates(connection, sql, request, index, examined)
+    positions, examined = _examine(connection, sql, request)
     if not positions:
         return EventPage([], request.end)
     matching, items, records = connection.execute(
@@ -53,21 +51,38 @@ def read_page(connection: apsw.Connection, sql: Statements, request: PageRequest
     return EventPage(events, Position(positions[-1]) if len(positions) == examined else request.end)
 
 
+def read_element_page(connection: apsw.Connection, sql: Statements, request: PageRequest) -> ElementPage:
+    """Read one page as bytes: they are put end to end by the database."""
+    positions, examined = _examine(connection, sql, request)
+    if not positions:
+        return ElementPage(b"", 0, request.end)
+    matching, count, last, elements = connection.execute(
+        sql["pick_elements"],
+        _bindings(request) | {"positions": json.dumps(positions), "max_bytes": max(request.max_bytes, 1)},
+    ).get
+    if count and (matching >= request.limit or count < matching):
+        return ElementPage(elements, count, Position(last))
+    through = Position(positions[-1]) if len(positions) == examined else request.end
+    return ElementPage(elements or b"", count, through)
+
+
+def _examine(connection: apsw.Connection, sql: Statements, request: PageRequest) -> tuple[list[int], int]:
+    """Return the positions to look at, and how many there are at most."""
+    index, covers = _driver(request.filter)
+    examined = request.limit if covers else max(request.limit, EXAMINED)
+    return _candidates(connection, sql, request, index, examined), examined
+
+
 def _driver(filter: EventFilter) -> tuple[str, bool]:
     """Choose the index, and tell whether it alone decides what matches."""
     one_tenant = filter.tenant_id is not None
     if filter.aggregate is not None:
         return "events_of_aggregate", not (one_tenant or filter.domains or filter.types)
     if filter.types:
-        return (
-            "events_of_tenant_types" if one_tenant else "events_of_types",
-            not filter.domains,
-        )
-    if filter.domains:
-        return "events_of_domains", not one_tenant
+        return "events_of_types", not (one_tenant or filter.domains)
     if one_tenant:
-        return "events_of_tenant", True
-    return "", True
+        return "events_of_tenant", not filter.domains
+    return "", not filter.domains
 
 
 def _candidates(

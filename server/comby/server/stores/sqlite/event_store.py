@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from comby.server.domain.identity import AggregateKey, LogIdentity, Position, Version
 from comby.server.ports.event_store import (
+    ElementPage,
     EventFilter,
     EventPage,
     EventStore,
@@ -11,7 +12,7 @@ from comby.server.ports.event_store import (
     Verdict,
     Write,
 )
-from comby.server.stores.sqlite.event_pages import PageRequest, read_page
+from comby.server.stores.sqlite.event_pages import PageRequest, read_element_page, read_page
 from comby.server.stores.sqlite.packed import unpack_events
 from comby.server.stores.sqlite.session import Session
 
@@ -56,6 +57,17 @@ class SqliteEventStore(EventStore):
             head=self._session.head,
         )
         return await self._session.read(lambda connection: read_page(connection, self._session.sql, request))
+
+    async def read_elements(self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> ElementPage:
+        request = PageRequest(
+            after=after,
+            filter=filter,
+            limit=limit,
+            max_bytes=max_bytes,
+            backwards=False,
+            head=self._session.head,
+        )
+        return await self._session.read(lambda connection: read_element_page(connection, self._session.sql, request))
 
     async def read_aggregate(
         self,

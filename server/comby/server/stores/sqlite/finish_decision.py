@@ -2,6 +2,7 @@
 
 from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
 from comby.server.ports.command_store import CommandStatus, NewCommand
+from comby.server.ports.elements import element
 from comby.server.ports.event_store import (
     CommandKnown,
     CommandNotOpen,
@@ -50,9 +51,12 @@ def _append(plan: Plan, write: FinishCommand) -> Position:
     for event in write.events:
         last = plan.next_position()
         plan.guards[event.key] = (event.version, plan.guard(event.key)[1])
+        whole, start = element(event.record, last, plan.now)
         plan.batch.add(
             "append_event",
-            event.record,
+            whole,
+            record_start=start,
+            record_size=len(event.record),
             position=last,
             tenant_id=event.key.tenant_id,
             domain=event.key.domain,

@@ -39,14 +39,14 @@ def unpack_rows(items: str, payloads: bytes | None) -> list[tuple[str, StoredRow
 
 
 def _event(item: list, blobs: list) -> StoredEvent:  # type: ignore[type-arg]
-    position, recorded_at, tenant_id, domain, aggregate_id, version, type_name = item
+    position, recorded_at, tenant_id, domain, aggregate_id, version, type_name, start, size = item
     return StoredEvent(
         position=Position(position),
         recorded_at=recorded_at,
         key=AggregateKey(tenant_id, domain, aggregate_id),
         version=Version(version),
         type=type_name,
-        record=blobs[0],
+        record=blobs[0][start : start + size],
     )
 
 

@@ -1,6 +1,6 @@
 -- Those of the positions whose events match, as one row: how many match, what they are, and their records end to end.
 with matching as (
-  select event.position, octet_length(event.record) as size
+  select event.position, event.record_size as size
   from json_each(:positions) as candidate
   cross join events as event on event.position = candidate.value
   where (:tenant_id is null or event.tenant_id = :tenant_id)

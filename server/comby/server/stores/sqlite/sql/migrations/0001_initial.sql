@@ -11,6 +11,7 @@ create table log (
   batch       integer not null
 ) strict;
 
+-- An element is the event as a stream carries it; the record is the part of it that the caller wrote.
 create table events (
   position     integer primary key,
   tenant_id    text    not null,
@@ -20,14 +21,14 @@ create table events (
   type         text    not null,
   recorded_at  integer not null,
   request_id   text    not null,
-  record       blob    not null
+  record_start integer not null,
+  record_size  integer not null,
+  element      blob    not null
 ) strict;
 -- Every index below ends with the position, which is the row's identity.
 create unique index events_aggregate on events (tenant_id, domain, aggregate_id, version);
-create index events_tenant_type on events (tenant_id, type);
 create index events_tenant on events (tenant_id);
 create index events_type on events (type);
-create index events_domain on events (domain);
 
 create table aggregates (
   tenant_id    text    not null,

@@ -3,7 +3,7 @@ create temp view packed_events as
 select
   position, tenant_id, domain, aggregate_id, version,
   json_array(
-    position, recorded_at, tenant_id, domain, aggregate_id, version, type, octet_length(record)
+    position, recorded_at, tenant_id, domain, aggregate_id, version, type, record_start, record_size, octet_length(element)
   ) as item,
-  record as payload
+  element as payload
 from events

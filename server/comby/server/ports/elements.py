@@ -1,0 +1,37 @@
+"""The wire form of recorded events, made the same way by every adapter.
+
+A record is a serialized Event without `position` and `recorded_at`, which only the log knows. To append a field to a serialized
+message is to set it, so both are appended without parsing the record.
+"""
+
+_ELEMENT = b"\x0a"  # field 1, length-delimited: one of `repeated Event events = 1`
+_POSITION = b"\x08"  # Event.position, field 1, varint
+_RECORDED_AT = b"\x42"  # Event.recorded_at, field 8, length-delimited
+_SECONDS = b"\x08"  # Timestamp.seconds, field 1, varint
+_NANOS = b"\x10"  # Timestamp.nanos, field 2, varint
+
+
+def element(record: bytes, position: int, recorded_at: int) -> tuple[bytes, int]:
+    """Return an event as one element of a field `repeated Event events = 1`, and where in it the record starts.
+
+    `recorded_at` is in microseconds since 1970 in UTC.
+    """
+    seconds, micros = divmod(recorded_at, 1_000_000)
+    time = _SECONDS + varint(seconds)
+    if micros:
+        time += _NANOS + varint(micros * 1000)
+    tail = _POSITION + varint(position) + _RECORDED_AT + varint(len(time)) + time
+    head = _ELEMENT + varint(len(record) + len(tail))
+    return head + record + tail, len(head)
+
+
+def varint(value: int) -> bytes:
+    """Encode a non-negative integer as a protobuf varint."""
+    if value < 0x80:
+        return value.to_bytes(1, "little")
+    parts = bytearray()
+    while value >= 0x80:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
