@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from comby.facade.v1 import command_pb2, event_pb2, projection_pb2, query_pb2
-from comby.facade.v1.command_pb2 import CommandReceipt, CommandRecord
+from comby.facade.v1.command_pb2 import CommandReceipt, CommandRecord, CommandStage
 from comby.facade.v1.event_pb2 import Event, SubscribeEventsResponse
 from comby.facade.v1.facade_service_pb2_grpc import FacadeServiceStub
 from comby.facade.v1.projection_pb2 import Consumer, ParkedKey
@@ -21,6 +21,7 @@ from comby.server.application.requests import Stage
 from comby.server.domain.identity import DEFAULT_TENANT
 from tests.contract.facade.driver import STAGE_NUMBERS, AnswerT, Refused, Sent, Told, Wanted, told
 
+RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 SERVICE = "/tests.domains.bank.v1.BankService/"
 COMMANDS_PER_MESSAGE = 100
@@ -63,7 +64,7 @@ class OverGrpc:
         self, request_id: str, stage: Stage, *, timeout: float | None = None, tenant: str = DEFAULT_TENANT
     ) -> Told:
         request = command_pb2.WaitForCommandRequest(
-            request_id=request_id, stage=STAGE_NUMBERS[stage], timeout=_duration(timeout)
+            request_id=request_id, stage=_stage(stage), timeout=_duration(timeout)
         )
         return _told(await _result(self._stub.WaitForCommand(request, metadata=_metadata(tenant))))
 
@@ -81,7 +82,7 @@ class OverGrpc:
         tenant: str = DEFAULT_TENANT,
     ) -> tuple[Sequence[CommandRecord], str]:
         request = command_pb2.ListCommandsRequest(
-            stages=[STAGE_NUMBERS[stage] for stage in stages],
+            stages=[_stage(stage) for stage in stages],
             type=type,
             aggregate_id=aggregate_id,
             page_size=page_size,
@@ -111,12 +112,12 @@ class OverGrpc:
         return message, found.consistency_token
 
     async def watch(self, query: Message, answer: type[AnswerT], *, token: str = "") -> AsyncIterator[AnswerT]:
-        call = self._channel.unary_stream(
+        call: grpc.aio.UnaryStreamMultiCallable[Message, AnswerT] = self._channel.unary_stream(
             SERVICE + query.DESCRIPTOR.name,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.FromString,
-        )(query, metadata=_metadata(DEFAULT_TENANT, token))
-        async for message in _all(call):
+        )
+        async for message in _all(call(query, metadata=_metadata(DEFAULT_TENANT, token))):
             yield message
 
     async def aggregate(
@@ -219,7 +220,7 @@ async def _result(awaitable: Awaitable[ResultT]) -> ResultT:
         return await awaitable
 
 
-async def _all(call: "grpc.aio.UnaryStreamCall[Message, ResultT]") -> AsyncIterator[ResultT]:
+async def _all(call: "grpc.aio.UnaryStreamCall[RequestT, ResultT]") -> AsyncIterator[ResultT]:
     try:
         async with _refusing():
             async for message in call:
@@ -268,12 +269,16 @@ def _request(sent: Sent) -> command_pb2.DispatchCommandRequest:
     options = command_pb2.CommandOptions(
         request_id=sent.request_id,
         expected_version=sent.expected_version,
-        wait=STAGE_NUMBERS[sent.wait],
+        wait=_stage(sent.wait),
         wait_timeout=_duration(sent.wait_timeout),
         not_before=None if sent.not_before is None else _timestamp(sent.not_before),
     )
     command = any_pb2.Any(type_url=f"type.googleapis.com/{sent.type}", value=sent.bytes)
     return command_pb2.DispatchCommandRequest(command=command, options=options)
+
+
+def _stage(stage: Stage) -> CommandStage.ValueType:
+    return CommandStage.ValueType(STAGE_NUMBERS[stage])
 
 
 def _filter(wanted: Wanted) -> event_pb2.EventFilter:

@@ -115,7 +115,7 @@ async def test_the_end_of_a_wait_answers_the_stage_reached_and_the_command_goes_
     receipt = await service.driver.dispatch(command)
 
     assert (Stage.ACCEPTED, account_id) == (receipt.stage, receipt.aggregate_id)
-    assert 1 == gate.arrivals
+    await gate.reached()
     gate.open()
     assert Stage.EXECUTED == (await service.driver.wait(command.request_id, Stage.EXECUTED)).stage
     assert 7 == (await account(service.driver, account_id)).balance

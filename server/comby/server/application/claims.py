@@ -78,20 +78,26 @@ class Claims:
             LONGEST_SLEEP if due is None else min(max(0.0, (due - now_micros()) / 1_000_000) + 0.001, LONGEST_SLEEP)
         )
         try:
-            await asyncio.wait_for(self._wanted.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 can swallow a cancellation
+                await self._wanted.wait()
         except TimeoutError:
             self._wanted.set()
 
     async def _claim(self, *, suspect: bool) -> None:
         limit = self._limits.claimed_commands
         known = self._bus.claimed + len(self._unreadable)
-        if known >= limit:
+        self._bus.crowded = known >= limit
+        if self._bus.crowded:
             return
-        rows = await self._commands.open(after_seq=0, due=now_micros(), limit=known + limit)
+        with self._bus.noting_movements() as movements:
+            rows = await self._commands.open(after_seq=0, due=now_micros(), limit=known + limit)
         for stored in rows:
-            if not self._bus.holds(stored.key) and stored.accept_seq not in self._unreadable:
-                self._take(stored, suspect=suspect and stored.attempts > 0)
-        self._bus.overflow = len(rows) >= known + limit
+            if self._bus.holds(stored.key) or stored.key in movements.left or stored.accept_seq in self._unreadable:
+                continue
+            self._take(stored, suspect=suspect and stored.attempts > 0)
+        self._bus.overflow = movements.put_aside or len(rows) >= known + limit
+        if movements.put_aside:
+            self._wanted.set()
 
     def _take(self, stored: StoredCommand, *, suspect: bool) -> None:
         try:

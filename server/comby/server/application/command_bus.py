@@ -7,8 +7,9 @@ outcome are one commit. Whoever waits too long in the queue is stored after all.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -22,7 +23,7 @@ from comby.server.application.errors import (
     ShuttingDown,
     Unavailable,
 )
-from comby.server.application.executor import Settlement
+from comby.server.application.executor import Settlement, begun
 from comby.server.application.lanes import Lanes
 from comby.server.application.limits import Limits
 from comby.server.application.outcomes import Outcomes
@@ -41,7 +42,16 @@ from comby.server.ports.event_store import (
 )
 
 _log = structlog.get_logger("comby.commands")
-Cover = Callable[[Receipt, frozenset[str]], Awaitable[None]]
+Cover = Callable[[Receipt, frozenset[str] | None], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Movements:
+    """What became of commands while the store was read: a row may be older than that. `put_aside` tells that one was
+    left to the store since."""
+
+    left: set[CommandKey] = field(default_factory=set)
+    put_aside: bool = False
 
 
 class CommandBus:
@@ -73,6 +83,8 @@ class CommandBus:
         self._tasks: set[asyncio.Task[None]] = set()
         self.fast_path_after = 0.0
         self.overflow = False
+        self.crowded = False
+        self._movements: Movements | None = None
         self.stopping = False
         self.on_room: Callable[[], None] = lambda: None
         self.on_scheduled: Callable[[int], None] = lambda due: None
@@ -101,12 +113,11 @@ class CommandBus:
         if self.stopping:
             raise ShuttingDown
         pending = self._admission.admit(request)
-        waiter = self._waiter(pending, request)
         known = self._in_flight.get(pending.key)
         if known is not None:
-            self._join(known, pending, waiter, request)
-            return waiter.future
+            return self._join(known, pending, request)
         self._reserve(pending.key.tenant_id)
+        waiter = self._waiter(pending, request)
         pending.waiters.append(waiter)
         self._in_flight[pending.key] = pending
         if self._may_run_at_once(pending, request):
@@ -130,11 +141,24 @@ class CommandBus:
         pending.reached(receipt)
         self._outcomes.reached(pending.key, receipt)
         self._hand_over(pending)
+        if receipt.stage is Stage.ACCEPTED:  # the store has it, and may have been passed over because this was here
+            self.on_room()
 
     def take_in(self, pending: Pending) -> None:
         """Queue a stored command that is not in this process yet."""
+        if pending.key in self._in_flight:
+            return
         self._in_flight[pending.key] = pending
         self._lanes.enqueue(pending)
+
+    @contextmanager
+    def noting_movements(self) -> Iterator[Movements]:
+        """Note what becomes of commands meanwhile."""
+        self._movements = Movements()
+        try:
+            yield self._movements
+        finally:
+            self._movements = None
 
     def adopt(self, tenant_id: str) -> None:
         """Count a command that is open again."""
@@ -181,30 +205,36 @@ class CommandBus:
         if self._in_flight.get(pending.key) is pending:
             del self._in_flight[pending.key]
         self.release(pending.key.tenant_id)
-        if pending.settled is not None:
-            pending.settled.set()
-        if self.overflow and len(self._in_flight) < self._limits.claimed_commands // 2:
+        pending.settle()
+        if self._movements is not None:
+            self._movements.left.add(pending.key)
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        """Have stored commands claimed, where some wait for room and there is much of it."""
+        if (self.overflow or self.crowded) and len(self._in_flight) < max(1, self._limits.claimed_commands // 2):
             self.on_room()
 
-    def _join(self, known: Pending, pending: Pending, waiter: Waiter, request: CommandRequest) -> None:
+    def _join(self, known: Pending, pending: Pending, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Wait for the same command that is already here; a different one under this id is refused once the first is
         known to be stored."""
         if known.new.fingerprint == pending.new.fingerprint or _same_in_flight(known, pending):
+            waiter = self._waiter(pending, request)
             known.waiters.append(waiter)
             if known.durable:
                 known.reached(accepted_receipt(known.key.request_id, known.aggregate.aggregate_id))
-        elif known.durable:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
+            return waiter.future
+        if known.durable:
             raise RequestIdReused(pending.key.request_id)
-        else:
-            if known.settled is None:
-                known.settled = asyncio.Event()
-            self._spawn(self._again(known, request, waiter))
+        if known.settled is None:
+            known.settled = asyncio.Event()
+        self._store_now(known)
+        waiter = Waiter(Stage.ACCEPTED, asyncio.get_running_loop().create_future())
+        self._spawn(self._again(known.settled, request, waiter))
+        return waiter.future
 
-    async def _again(self, known: Pending, request: CommandRequest, waiter: Waiter) -> None:
-        assert known.settled is not None
-        await known.settled.wait()
+    async def _again(self, settled: asyncio.Event, request: CommandRequest, waiter: Waiter) -> None:
+        await settled.wait()
         try:
             waiter.answer(await self.dispatch(request))
         except FacadeError as error:
@@ -225,11 +255,11 @@ class CommandBus:
         accepted."""
         waiter.goal = Stage.ACCEPTED
         pending = self._in_flight.get(key, admitted)
-        if pending.durable:
+        if waiter.latest is not None or pending.durable:
             self._outcomes.remove(key, waiter)
-            waiter.answer(accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
+            waiter.answer(waiter.latest or accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
         else:
-            self._accept_transients(pending)
+            self._store_now(pending)
 
     def _watch_age(self, pending: Pending) -> None:
         self._young.append(pending)
@@ -245,6 +275,21 @@ class CommandBus:
         self._sweep = None
         if self._old:
             self._sweep = asyncio.get_running_loop().call_later(self._limits.accept_after / 2, self._sweep_old)
+
+    def _store_now(self, pending: Pending) -> None:
+        """Store a command that is not stored yet, although it runs or is to run at once."""
+        if not self._lanes.running(pending):
+            self._accept_transients(pending)
+        elif pending.accepting is None:
+            pending.accepting = self._queue.submit(AcceptCommand(command=begun(pending)))
+            pending.accepting.add_done_callback(partial(self._accepted_running, pending))
+
+    def _accepted_running(self, pending: Pending, future: asyncio.Future[Verdict]) -> None:
+        """Note that a running command is stored; where it is not, its commit will tell why."""
+        if not future.cancelled() and future.exception() is None and isinstance(future.result(), CommandAccepted):
+            pending.attempts = 1
+            pending.stored()
+            pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
 
     def _accept_transients(self, pending: Pending) -> None:
         for queued in self._lanes.take_transient(pending.aggregate):
@@ -277,7 +322,7 @@ class CommandBus:
             self.settle(pending, Settlement(receipt_of(verdict.stored, self._tokens) if same else None, error_or_none))
             return
         assert isinstance(verdict, CommandAccepted)
-        pending.durable = True
+        pending.stored()
         pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         self._queue_stored(pending)
         self._lanes.end_accept(pending.aggregate)
@@ -289,19 +334,20 @@ class CommandBus:
             self.on_scheduled(pending.new.not_before)
         elif self.overflow or len(self._in_flight) > self._limits.claimed_commands:
             self.overflow = True
+            if self._movements is not None:
+                self._movements.put_aside = True
             self._put_aside(pending)
+            self._tell_room()
         else:
             self._lanes.enqueue(pending)
 
     def _put_aside(self, pending: Pending) -> None:
         self._in_flight.pop(pending.key, None)
-        if pending.settled is not None:
-            pending.settled.set()
         self._hand_over(pending)
 
     def _hand_over(self, pending: Pending) -> None:
         """Let those who still wait for a stored command do so by its key alone."""
-        pending.durable = True
+        pending.stored()
         for waiter in pending.waiters:
             if not waiter.future.done():
                 self._outcomes.add(pending.key, waiter)
@@ -310,8 +356,11 @@ class CommandBus:
     def _somebody_wants_projected(self, pending: Pending) -> bool:
         return any(waiter.goal is Stage.PROJECTED for waiter in pending.waiters) or self._outcomes.waiting(pending.key)
 
-    async def _projected(self, pending: Pending, receipt: Receipt, types: frozenset[str]) -> None:
-        await self._cover(receipt, types)
+    async def _projected(self, pending: Pending, receipt: Receipt, types: frozenset[str] | None) -> None:
+        try:
+            await self._cover(receipt, types)
+        except StoreUnavailable:  # whoever waits is told in the end that the command is executed
+            return
         self._outcomes.reached(pending.key, projected(receipt))
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:

@@ -154,7 +154,6 @@ class CommandRecords:
 
     async def cancel(self, key: CommandKey) -> CommandView:
         """Give up a command. Raises CommandNotFound or CommandFinished."""
-        before = await self._commands.get(key)
         verdict = await self._submit(
             CancelCommand(key=key, outcome=encode_outcome((), CommandCancelled(key.request_id)))
         )
@@ -165,7 +164,8 @@ class CommandRecords:
         assert isinstance(verdict, CommandMoved)
         view = self._view(verdict.stored)
         self._outcomes.reached(key, view.receipt)
-        if before is not None and before.status is CommandStatus.ACCEPTED and not self._bus.holds(key):
+        was_open = verdict.stored.attempts == 0  # else it was parked
+        if was_open and not self._bus.holds(key):
             self._bus.release(key.tenant_id)
         return view
 

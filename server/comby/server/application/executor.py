@@ -61,11 +61,14 @@ STORE_RETRY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a command left the executor: with a receipt, or with an error that says nothing of it is stored."""
+    """How a command left the executor: with a receipt, or with an error that says nothing of it is stored.
+
+    `event_types` are None where the command was executed before, and its events would have to be looked up.
+    """
 
     receipt: Receipt | None = None
     error: FacadeError | None = None
-    event_types: frozenset[str] = frozenset()
+    event_types: frozenset[str] | None = None
 
 
 class Executor:
@@ -178,6 +181,7 @@ class Executor:
         tries = 0
         while True:
             decision = await self._decider.decide(pending)
+            await _stored_meanwhile(pending)
             settlement = self._settlement(pending, decision, await self._queue.submit(_finish(pending, decision)))
             if settlement is not None:
                 return settlement
@@ -208,12 +212,13 @@ class Executor:
 
     async def _failed(self, pending: Pending, incident: str) -> Settlement | None:
         """Count a failed attempt; store a command that was not stored before its first failure."""
+        await _stored_meanwhile(pending)
         if not pending.durable:
             pending.attempts = 1
-            verdict = await self._queue.submit(AcceptCommand(command=_with_attempts(pending, 1)))
+            verdict = await self._queue.submit(AcceptCommand(command=begun(pending)))
             if isinstance(verdict, CommandKnown):
                 return self.known(pending, verdict.stored)
-            pending.durable = True
+            pending.stored()
             pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         if pending.attempts >= self._limits.attempts:
             return await self._park(pending, incident)
@@ -277,6 +282,12 @@ class Executor:
         self._repository.forget(pending.aggregate)
 
 
+async def _stored_meanwhile(pending: Pending) -> None:
+    """Wait for the verdict of a command that is being stored while it runs: its end depends on where its row is."""
+    if pending.accepting is not None:
+        await asyncio.wait((pending.accepting,))
+
+
 def _finish(pending: Pending, decision: Decision) -> FinishCommand:
     return FinishCommand(
         command=pending.key if pending.durable else pending.new,
@@ -296,5 +307,6 @@ def _receipt(pending: Pending, stage: Stage, error: FacadeError) -> Receipt:
     )
 
 
-def _with_attempts(pending: Pending, attempts: int) -> NewCommand:
-    return replace(pending.new, attempts=attempts)
+def begun(pending: Pending) -> NewCommand:
+    """Return a command to be stored as one that was started once."""
+    return replace(pending.new, attempts=1)

@@ -53,6 +53,11 @@ class Lanes:
         lane = self._lanes.get(key)
         return lane is not None and (lane.accepting > 0 or lane.durable > 0)
 
+    def running(self, pending: Pending) -> bool:
+        """Tell whether a command is the one in hand of its aggregate."""
+        lane = self._lanes.get(pending.aggregate)
+        return lane is not None and lane.running is pending
+
     def enqueue(self, pending: Pending) -> None:
         """Put a command at the tail of its lane."""
         lane = self._lanes.get(pending.aggregate)

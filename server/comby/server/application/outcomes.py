@@ -1,7 +1,7 @@
 """Who waits for a command that is not, or no longer, in the hands of the one who waits."""
 
 from comby.server.application.errors import FacadeError
-from comby.server.application.pending import Waiter, satisfies
+from comby.server.application.pending import Waiter
 from comby.server.application.requests import Receipt
 from comby.server.domain.identity import CommandKey
 
@@ -33,12 +33,7 @@ class Outcomes:
         waiters = self._waiters.pop(key, None)
         if waiters is None:
             return
-        still = []
-        for waiter in waiters:
-            if satisfies(receipt.stage, waiter.goal):
-                waiter.answer(receipt)
-            else:
-                still.append(waiter)
+        still = [waiter for waiter in waiters if not waiter.reached(receipt)]
         if still:
             self._waiters[key] = still
 

@@ -11,6 +11,7 @@ from comby.server.application.requests import Receipt, Stage
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import NewCommand
+from comby.server.ports.event_store import Verdict
 
 _ORDER = {Stage.ACCEPTED: 1, Stage.EXECUTED: 2, Stage.PROJECTED: 3}
 
@@ -22,11 +23,20 @@ def satisfies(reached: Stage, goal: Stage) -> bool:
 
 @dataclass(slots=True)
 class Waiter:
-    """Somebody who waits for a stage."""
+    """Somebody who waits for a stage. `latest` is what they are told if they wait no longer."""
 
     goal: Stage
     future: asyncio.Future[Receipt]
     timer: asyncio.TimerHandle | None = None
+    latest: Receipt | None = None
+
+    def reached(self, receipt: Receipt) -> bool:
+        """Answer, or note how far the command has come; tell whether the wait is over."""
+        if satisfies(receipt.stage, self.goal):
+            self.answer(receipt)
+            return True
+        self.latest = receipt
+        return False
 
     def answer(self, receipt: Receipt) -> None:
         """End the wait."""
@@ -46,7 +56,10 @@ class Waiter:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
     """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process
-    before."""
+    before.
+
+    `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
+    """
 
     key: CommandKey
     aggregate: AggregateKey
@@ -58,16 +71,21 @@ class Pending:
     suspect: bool = False
     attempts: int = 0
     waiters: list[Waiter] = field(default_factory=list)
+    accepting: asyncio.Future[Verdict] | None = None
     settled: asyncio.Event | None = None
     failed: BaseException | None = None
 
     def reached(self, receipt: Receipt) -> None:
         """Answer those who wait for this stage or an earlier one."""
         if self.waiters:
-            still = []
-            for waiter in self.waiters:
-                if satisfies(receipt.stage, waiter.goal):
-                    waiter.answer(receipt)
-                else:
-                    still.append(waiter)
-            self.waiters = still
+            self.waiters = [waiter for waiter in self.waiters if not waiter.reached(receipt)]
+
+    def stored(self) -> None:
+        """Note that its row is stored."""
+        self.durable = True
+        self.settle()
+
+    def settle(self) -> None:
+        """Let those go on who wait to know what becomes of it."""
+        if self.settled is not None:
+            self.settled.set()

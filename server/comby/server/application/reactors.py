@@ -186,7 +186,8 @@ class RunningReactor:
             seconds = min((min(upcoming, default=now + 60_000_000) - now) / 1_000_000, LOOK_SECONDS)
             self._due.clear()
             try:
-                await asyncio.wait_for(self._due.wait(), max(seconds, 0.001))
+                async with asyncio.timeout(max(seconds, 0.001)):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._due.wait()
             except TimeoutError:
                 continue
 

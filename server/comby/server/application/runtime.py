@@ -109,9 +109,13 @@ class Runtime:
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         self.commands.settle(pending, settlement)
 
-    async def _cover(self, receipt: Receipt, types: frozenset[str]) -> None:
-        """Wait until the projections that handle the caused events have applied them."""
-        await self.projections.cover(self.projections.handling(types), receipt.position)
+    async def _cover(self, receipt: Receipt, types: frozenset[str] | None) -> None:
+        """Wait until the projections that handle the caused events have applied them; look up which these are where
+        `types` is None."""
+        if types is None:
+            await self._cover_stored(receipt)
+        else:
+            await self.projections.cover(self.projections.handling(types), receipt.position)
 
     async def _cover_stored(self, receipt: Receipt) -> None:
         """Do the same for a command whose events are looked up: one command's events stand together in the log."""

@@ -1,0 +1,28 @@
+"""The bank: what it consists of."""
+
+from collections.abc import Callable
+
+from comby.server import Facade, StateQueries
+from comby.server.application.registry import Registrable
+from tests.domains.bank.aggregates import AccountAggregate, VaultAggregate
+from tests.domains.bank.handlers import Asking, Moves, TotalQueries, Totals
+from tests.domains.bank.v1.bank_pb2 import GetAccount, ListAccounts, WatchAccount
+from tests.domains.controls import Controls
+
+
+def bank(controls: Controls, *more: Registrable, totals: Totals | None = None) -> Callable[[Facade], None]:
+    """Return the bank as an app, with further handlers."""
+
+    def app(facade: Facade) -> None:
+        facade.register(
+            AccountAggregate,
+            VaultAggregate,
+            Moves(controls),
+            totals or Totals(controls),
+            TotalQueries,
+            Asking(controls),
+            StateQueries(AccountAggregate, get=GetAccount, list=ListAccounts, watch=WatchAccount),
+            *more,
+        )
+
+    return app
