@@ -17,6 +17,7 @@ from comby.server.application.errors import (
 )
 from comby.server.application.limits import Limits
 from comby.server.application.log_tail import LogTail
+from comby.server.application.read_ahead import ReadAhead
 from comby.server.application.registry import Registry
 from comby.server.application.requests import (
     AfterPosition,
@@ -83,9 +84,10 @@ class Subscriptions:
         told = clock()
         live = False
         stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
+        pages = ReadAhead(self._tail, filter, self._limits)
         try:
             while not stopping.done():
-                page = await self._page(cursor, filter)
+                page = await self._page(pages, cursor)
                 if page is not None:
                     cursor = page.through
                     if page.count:
@@ -106,11 +108,11 @@ class Subscriptions:
             yield Goodbye("SHUTTING_DOWN", cursor)
         finally:
             stopping.cancel()
+            pages.close()
 
-    async def _page(self, cursor: Position, filter: EventFilter) -> ElementPage | None:
-        limits = self._limits
+    async def _page(self, pages: ReadAhead, cursor: Position) -> ElementPage | None:
         try:
-            return await self._tail.elements(cursor, filter, limit=limits.batch_events, max_bytes=limits.batch_bytes)
+            return await pages.page(cursor)
         except StoreUnavailable:
             await asyncio.sleep(STORE_RETRY)
             return None

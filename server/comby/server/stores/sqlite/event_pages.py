@@ -13,6 +13,8 @@ from comby.server.stores.sqlite.statements import Statements
 
 EXAMINED = 5_000  # positions a page examines where the index does not cover the filter; some milliseconds
 
+RANGES = {"": "log", "events_of_tenant": "tenant"}  # what decides alone which events match, and is a range of positions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
@@ -53,6 +55,11 @@ def read_page(connection: apsw.Connection, sql: Statements, request: PageRequest
 
 def read_element_page(connection: apsw.Connection, sql: Statements, request: PageRequest) -> ElementPage:
     """Read one page as bytes: they are put end to end by the database."""
+    index, covers = _driver(request.filter)
+    if covers and index in RANGES:
+        page = _read_range(connection, sql, request, RANGES[index])
+        if page is not None:
+            return page
     positions, examined = _examine(connection, sql, request)
     if not positions:
         return ElementPage(b"", 0, request.end)
@@ -64,6 +71,18 @@ def read_element_page(connection: apsw.Connection, sql: Statements, request: Pag
         return ElementPage(elements, count, Position(last))
     through = Position(positions[-1]) if len(positions) == examined else request.end
     return ElementPage(elements or b"", count, through)
+
+
+def _read_range(connection: apsw.Connection, sql: Statements, request: PageRequest, range: str) -> ElementPage | None:
+    """Read a page of everything in a range at a fifth of the cost; None when it would be larger than was asked for."""
+    bindings = {"tenant_id": request.filter.tenant_id, "bound": request.bound, "head": request.head}
+    count, last, size = connection.execute(sql[f"measure_{range}"], {**bindings, "limit": request.limit}).get
+    if size > request.max_bytes:
+        return None
+    if not count:
+        return ElementPage(b"", 0, request.end)
+    elements = connection.execute(sql[f"concat_{range}"], {**bindings, "last": last}).get
+    return ElementPage(elements, count, Position(last) if count == request.limit else request.end)
 
 
 def _examine(connection: apsw.Connection, sql: Statements, request: PageRequest) -> tuple[list[int], int]:
