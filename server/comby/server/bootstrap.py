@@ -18,7 +18,8 @@ from comby.server.settings import Settings, SettingsRefused
 from comby.server.stores.sqlite import backup, open_sqlite, restore
 
 FLUSH_SECONDS = 0.1
-"""Seconds for goodbyes and the last receipts of pipelines to be written, before the streams are ended."""
+"""Seconds for goodbyes and the last receipts of pipelines to be written, before the streams are ended; then for clients to
+learn that their connection closes, before the calls that were held are refused."""
 ANSWERS_GRACE = 1.0
 """Seconds for the last answers to leave, once all commands are drained."""
 
@@ -53,9 +54,13 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
             facade.begin_stop()
             table.end_queries()
             await facade.drain(settings.shutdown_grace)
+            table.hold()
             await asyncio.sleep(FLUSH_SECONDS)
             table.end_streams()
-            await server.stop(ANSWERS_GRACE)
+            closing = asyncio.create_task(server.stop(ANSWERS_GRACE))
+            await asyncio.sleep(FLUSH_SECONDS)
+            table.release()
+            await closing
 
         stack.push_async_callback(stop)
         await server.start()

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 
 class HandlerInterrupted(BaseException):
-    """Raised inside a handler that has held the event loop for too long. No `except Exception` of the handler stops
-    it."""
+    """Raised once inside a handler that has held the event loop for too long. No `except Exception` of it stops this;
+    one that catches it all the same, and goes on, ends with the process."""
 
 
 class Watchdog:
@@ -37,6 +37,7 @@ class Watchdog:
         self._interrupt = interrupt
         self._abort = abort
         self._since: float | None = None
+        self._interrupted = False
         self._label = ""
         self._stop = threading.Event()
 
@@ -58,6 +59,7 @@ class Watchdog:
     def enter(self, label: str) -> None:
         """Begin to watch a handler; `label` is its command's identifier."""
         self._label = label
+        self._interrupted = False
         self._since = time.monotonic()
 
     def leave(self) -> None:
@@ -69,8 +71,9 @@ class Watchdog:
         return Watched(self, label, awaitable)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._since is not None and time.monotonic() - self._since >= self._interrupt:
-            self._since = None
+        due = self._since is not None and time.monotonic() - self._since >= self._interrupt
+        if due and not self._interrupted:
+            self._interrupted = True
             raise HandlerInterrupted
 
     def _look(self, can_interrupt: bool) -> None:
@@ -83,7 +86,7 @@ class Watchdog:
             if held >= self._abort:
                 _log.critical("handler can not be interrupted; the process ends", command=self._label)
                 os._exit(EXIT_CODE)
-            if held >= self._interrupt and can_interrupt and main is not None:
+            if held >= self._interrupt and can_interrupt and not self._interrupted and main is not None:
                 signal.pthread_kill(main, signal.SIGUSR2)
 
 

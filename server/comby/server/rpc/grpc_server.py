@@ -16,6 +16,9 @@ ACTOR_LENGTH = 256
 IDENTITY_KEYS = ("peer_uri", "peer_dns", "peer_email", "x509_common_name")
 """Where an actor id is taken from in a client's certificate: the first of these that it has."""
 
+MOST_STREAMS = 10_000
+"""Calls and streams of one connection that core takes in, those included that are answered and not yet forgotten."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
@@ -55,8 +58,8 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
         # From 1,000 waiting calls on core ends some with CANCELLED; here the table answers OVERLOADED instead.
         ("grpc.server.max_pending_requests", 50_000),
         ("grpc.server.max_pending_requests_hard_limit", 100_000),
-        # Streams are bounded and refused by the table; the rest of the room is for the connection's unary calls.
-        ("grpc.max_concurrent_streams", limits.streams_per_connection * 2),
+        # Calls and streams are bounded by the table, which tells why. Core only drops a connection's calls (as UNAVAILABLE), so it comes last.
+        ("grpc.max_concurrent_streams", max(MOST_STREAMS, limits.streams_per_connection * 2)),
         # A dead client is found in 30 + 10 s, also behind a firewall that forgets idle connections after a minute.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from comby.server.application.errors import Overloaded
+from comby.server.application.errors import Overloaded, ShuttingDown
 from comby.server.application.limits import Limits
 from comby.server.rpc.call import Call, bounded
 from comby.server.rpc.errors import CallFailed, DeadlineExceeded, UnknownMethod
@@ -61,11 +61,15 @@ class Table:
         self._limits = limits
         self._pending = 0
         self._streams = OpenStreams(limits.streams_per_connection)
+        self._released: asyncio.Event | None = None
 
     async def answer(self, method: Unary, raw: bytes, call: Call) -> bytes:
         """Answer a call. Raises CallFailed."""
         self._pending += 1
         try:
+            if self._released is not None:
+                await self._released.wait()
+                raise ShuttingDown
             if self._pending > self._limits.pending_calls:
                 raise Overloaded("pending_calls", self._limits.pending_calls)
             call.read(method.keys)
@@ -93,6 +97,18 @@ class Table:
     def unknown(self, call: Call) -> CallFailed:
         """Return how a call to a method ends that is not in the table."""
         return refusal(call, UnknownMethod(call.path))
+
+    def hold(self) -> None:
+        """Let calls that come from now on wait for `release`, and then be refused.
+
+        A caller who is refused at once comes again at once, and is CANCELLED if the transport has just closed.
+        """
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Refuse the calls that were held: callers get SHUTTING_DOWN."""
+        if self._released is not None:
+            self._released.set()
 
     def end_queries(self) -> None:
         """End all live queries: callers get SHUTTING_DOWN. Subscriptions say goodbye, and pipelines finish."""

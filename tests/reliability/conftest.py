@@ -1,0 +1,71 @@
+"""Rows of the reliability bar: real servers on real sockets and files, in a short form for every run and a long one.
+
+The long form is marked `long`. COMBY_TEST_SEED repeats a run's choices; each test reports its seed and its counts.
+"""
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.reliability.trial_server import TrialServer, serving
+
+Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[TrialServer]]
+Report: TypeAlias = Callable[..., None]
+PROPERTY = "reliability"
+SEED = "COMBY_TEST_SEED"
+
+
+@pytest.fixture(params=[pytest.param(False, id="short"), pytest.param(True, id="long", marks=pytest.mark.long)])
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether the test is to run at the size of the bar."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def seed() -> int:
+    """What the test's random choices start from."""
+    return int(os.environ.get(SEED, random.randrange(2**32)))
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Start servers of the trial domain, with flags."""
+
+    @asynccontextmanager
+    async def start(*flags: str) -> AsyncIterator[TrialServer]:
+        async with serving(tmp_path, *flags) as server:
+            yield server
+
+    return start
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None], seed: int, long: bool) -> Report:
+    """Take a row's name and its figures, for the end of the run."""
+
+    def tell(row: str, **figures: object) -> None:
+        shown = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
+        line = f"{row} ({'long' if long else 'short'}, seed {seed}): {shown}"
+        print(line)
+        record_property(PROPERTY, line)
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was reported; it comes with the reports also from other processes."""
+    reports = [one for state in ("passed", "failed") for one in terminalreporter.stats.get(state, [])]
+    lines = [value for one in reports for name, value in getattr(one, "user_properties", ()) if name == PROPERTY]
+    if lines:
+        terminalreporter.section("reliability")
+    for line in sorted(set(lines)):
+        terminalreporter.write_line(str(line))
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
