@@ -9,6 +9,9 @@ import pytest
 from tests.polyglot import polyglot_tools
 from tests.polyglot.shop_process import ShopProcess
 
+HERE = Path(__file__).parent
+TEST_SECONDS = 120
+
 
 @pytest.fixture(scope="session")
 def grpcurl() -> str:
@@ -68,6 +71,13 @@ def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopProces
 def shop(serve_shop: Callable[..., ShopProcess]) -> ShopProcess:
     """A shop that serves."""
     return serve_shop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the time-out be of the tests alone: a first build takes longer, and has a limit of its own."""
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

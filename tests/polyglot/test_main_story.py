@@ -75,7 +75,7 @@ async def test_four_callers_and_a_subscriber_over_a_kill(
         assert [one.position for one in at_last] == [one.position for one in seen]  # each once, in order
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240, func_only=True)
 async def test_kills_in_the_middle_of_sales(shop: ShopProcess, go_client: list[str], node_client: list[str]) -> None:
     customers = ["go@shop.example", "node@shop.example", "python@shop.example"]
     async with comby.client.connect(shop.address, retry=PATIENT) as caller, watching(caller) as seen:
