@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from uuid import uuid4
 
-from comby.client import CombyError, RetryPolicy, Stage, connect
+from comby.client import CombyError, RetryPolicy, Stage, Wait, connect
 from tests.reliability.conftest import Report, Serve
 from tests.reliability.domain.v1.trial_client import TrialClient
 from tests.reliability.event_log import read_commands, read_log
@@ -34,7 +34,7 @@ class Load:
         """Increment counters until the load is done."""
         while not self.done:
             request_id = str(uuid4())
-            wait = Stage.ACCEPTED if self.chance.random() < ACCEPTED else Stage.EXECUTED
+            wait: Wait = Stage.ACCEPTED if self.chance.random() < ACCEPTED else Stage.EXECUTED
             counter = self.chance.choice(counters)
             while request_id not in self.acknowledged and request_id not in self.abandoned:
                 try:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import grpc
 
-from comby.client import Comby, CombyError, RetryPolicy, Stage, connect
+from comby.client import Comby, CombyError, RetryPolicy, Stage, Wait, connect
 from tests.reliability.conftest import Report, Serve
 from tests.reliability.domain.v1.trial_client import TrialClient
 from tests.reliability.event_log import read_log
@@ -32,7 +32,7 @@ class Load:
         """Call until the server is gone."""
         while not self.stopped:
             request_id = str(uuid4())
-            wait = Stage.ACCEPTED if self._chance.random() < 0.3 else Stage.EXECUTED
+            wait: Wait = Stage.ACCEPTED if self._chance.random() < 0.3 else Stage.EXECUTED
             try:
                 if self._chance.random() < 0.1:
                     await self._trial.dawdle(

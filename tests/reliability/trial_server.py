@@ -64,8 +64,7 @@ class TrialServer:
 
     async def kill(self) -> None:
         """End the process without a warning."""
-        end(self.process, signal.SIGKILL)
-        await self.process.wait()
+        await end(self.process)
 
     async def terminate(self) -> float:
         """Ask the process to end, and return after how many seconds it has. It must end in order."""
@@ -122,10 +121,11 @@ async def run_tied(module: str, *arguments: str, folder: Path, stderr: object) -
     )
 
 
-def end(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Send a signal to a process and all that it has started."""
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process and all that it has started."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _free_port() -> int:
