@@ -1,5 +1,6 @@
 """What the writer remembers between batches. It is the only writer, so this is true until a transaction fails."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from comby.server.domain.identity import AggregateKey
@@ -14,19 +15,21 @@ UNKNOWN: Guard = (0, False)
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """The last batch, position, time and accept_seq; hot aggregates; and where every checkpoint stands."""
+    """The last batch, position, time and accept_seq; hot aggregates; the stamps that were noted; and where every
+    checkpoint stands."""
 
     batch: int
     head: int
     recorded_at: int
     accept_seq: int
     consumers: dict[tuple[str, int], int]
-    guards: dict[AggregateKey, Guard] = field(default_factory=dict)
+    guards: OrderedDict[AggregateKey, Guard] = field(default_factory=OrderedDict)
+    stamps: frozenset[tuple[str, str]] = frozenset()
 
     def remember(self, guards: dict[AggregateKey, Guard]) -> None:
         """Keep the versions of these aggregates, and forget the ones that were written longest ago."""
         for key, guard in guards.items():
-            self.guards.pop(key, None)
             self.guards[key] = guard
+            self.guards.move_to_end(key)
         while len(self.guards) > REMEMBERED_AGGREGATES:
-            del self.guards[next(iter(self.guards))]
+            self.guards.popitem(last=False)

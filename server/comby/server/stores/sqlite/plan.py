@@ -57,7 +57,9 @@ class Plan:
     commands: dict[CommandKey, CommandEntry]
     consumers: dict[tuple[str, int], int]
     load: Callable[[CommandKey], StoredCommand]
+    known_stamps: frozenset[tuple[str, str]]
     batch: Batch = field(default_factory=Batch)
+    stamps: set[tuple[str, str]] = field(default_factory=set)
     guards: dict[AggregateKey, Guard] = field(default_factory=dict)
     rows: dict[tuple[str, str, str], PutRow | DeleteRow] = field(default_factory=dict)
 
@@ -106,18 +108,18 @@ class Plan:
         )
 
     def complete(self, number: int) -> Batch:
-        """Add what is written once for the whole batch: versions, rows, and the batch's number."""
-        for key, (version, closed) in self.guards.items():
-            self.batch.add(
-                "put_aggregate",
-                tenant_id=key.tenant_id,
-                domain=key.domain,
-                aggregate_id=key.aggregate_id,
-                version=version,
-                closed=closed,
-            )
+        """Add what is written once for the whole batch: closed aggregates, rows, and the batch's number."""
+        for key, (_, closed) in self.guards.items():
+            if closed:
+                self.batch.add(
+                    "close_aggregate", tenant_id=key.tenant_id, domain=key.domain, aggregate_id=key.aggregate_id
+                )
         for row in self.rows.values():
+            if isinstance(row, PutRow):
+                self.stamps.add((row.model, row.stamp))
             _add_row(self.batch, row)
+        for model, stamp in self.stamps - self.known_stamps:
+            self.batch.add("note_stamp", model=model, stamp=stamp)
         if self.batch:
             self.batch.add("count_batch", batch=number)
         return self.batch
@@ -157,4 +159,5 @@ def begin(
         commands=commands,
         consumers=dict(memory.consumers),
         load=load,
+        known_stamps=memory.stamps,
     )

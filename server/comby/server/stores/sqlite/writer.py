@@ -63,6 +63,8 @@ class Writer:
             )
             memory.consumers = plan.consumers
             memory.remember(plan.guards)
+            if plan.stamps:
+                memory.stamps |= plan.stamps
             self.head = Position(plan.head)
             self._trim_wal(memory)
         return verdicts

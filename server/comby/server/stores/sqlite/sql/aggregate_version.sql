@@ -1,2 +1,9 @@
-select version, closed from aggregates
-where tenant_id = :tenant_id and domain = :domain and aggregate_id = :aggregate_id
+select
+  (
+    select coalesce(max(version), 0) from events
+    where tenant_id = :tenant_id and domain = :domain and aggregate_id = :aggregate_id
+  ),
+  exists (
+    select * from closed_aggregates
+    where tenant_id = :tenant_id and domain = :domain and aggregate_id = :aggregate_id
+  )

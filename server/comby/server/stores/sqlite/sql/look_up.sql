@@ -11,11 +11,16 @@ select
   (
     select json_group_array(
       json_array(
-        aggregate.tenant_id, aggregate.domain, aggregate.aggregate_id, aggregate.version, aggregate.closed
+        wanted.value ->> 0, wanted.value ->> 1, wanted.value ->> 2,
+        (
+          select coalesce(max(version), 0) from events
+          where tenant_id = wanted.value ->> 0 and domain = wanted.value ->> 1 and aggregate_id = wanted.value ->> 2
+        ),
+        exists (
+          select * from closed_aggregates
+          where tenant_id = wanted.value ->> 0 and domain = wanted.value ->> 1 and aggregate_id = wanted.value ->> 2
+        )
       )
     )
     from json_each(:aggregates) as wanted
-    cross join aggregates as aggregate
-      on aggregate.tenant_id = wanted.value ->> 0 and aggregate.domain = wanted.value ->> 1
-        and aggregate.aggregate_id = wanted.value ->> 2
   )

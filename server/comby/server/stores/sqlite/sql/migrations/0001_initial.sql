@@ -30,12 +30,11 @@ create unique index events_aggregate on events (tenant_id, domain, aggregate_id,
 create index events_tenant on events (tenant_id);
 create index events_type on events (type);
 
-create table aggregates (
-  tenant_id    text    not null,
-  domain       text    not null,
-  aggregate_id text    not null,
-  version      integer not null,
-  closed       integer not null,
+-- An aggregate's version is that of its last event; only the closed ones need a row.
+create table closed_aggregates (
+  tenant_id    text not null,
+  domain       text not null,
+  aggregate_id text not null,
   primary key (tenant_id, domain, aggregate_id)
 ) strict, without rowid;
 
@@ -62,7 +61,6 @@ create table commands (
 ) strict;
 create unique index commands_key on commands (tenant_id, request_id);
 create index commands_status on commands (tenant_id, status);
-create index commands_aggregate on commands (tenant_id, aggregate_id);
 create index commands_open on commands (accept_seq, not_before, tenant_id) where status = 'accepted';
 create index commands_due on commands (not_before) where status = 'accepted' and not_before is not null;
 create index commands_payload on commands (finished_at)
@@ -121,7 +119,13 @@ create table rows (
   row       blob    not null,
   primary key (model, tenant_id, key)
 ) strict, without rowid;
-create index rows_stamp on rows (model, stamp);
+
+-- Which stamps a model's rows may have; an index on the rows themselves would cost each command a page.
+create table stamps (
+  model text not null,
+  stamp text not null,
+  primary key (model, stamp)
+) strict, without rowid;
 
 create table row_fields (
   model     text not null,
