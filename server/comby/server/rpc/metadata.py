@@ -34,6 +34,8 @@ class Keys(Enum):
     COMMON = "common"
     COMMAND = "command"
     QUERY = "query"
+    ANY = "any"
+    """All mean nothing and are taken: tools such as grpcurl send the metadata of the call that they prepare to reflection too."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class CallMetadata:
 def read_metadata(pairs: Iterable[tuple[str, str | bytes]], keys: Keys) -> CallMetadata:
     """Read the metadata of a call to a method that takes `keys`. Raises InvalidMetadata, naming the key and never its value."""
     metadata = CallMetadata()
+    if keys is Keys.ANY:
+        return metadata
     seen: set[str] = set()
     for key, value in pairs:
         reader = READERS.get(key)

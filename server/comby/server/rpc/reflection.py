@@ -4,6 +4,7 @@ Files come from the pool into which the generated modules have put them: the fac
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import suppress
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
@@ -12,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from comby.server.rpc.call import Call
 from comby.server.rpc.decoding import parse
+from comby.server.rpc.metadata import Keys
 from comby.server.rpc.table import Bidirectional, Method
 
 REFLECTION_SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -29,7 +31,8 @@ class Reflection:
     def methods(self) -> list[Method]:
         """Return the methods for the table."""
         return [
-            Bidirectional(path=f"/{service}/ServerReflectionInfo", handler=self.info) for service in REFLECTION_SERVICES
+            Bidirectional(path=f"/{service}/ServerReflectionInfo", handler=self.info, keys=Keys.ANY)
+            for service in REFLECTION_SERVICES
         ]
 
     async def info(self, messages: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
@@ -75,10 +78,18 @@ class Reflection:
             return self._v1.FindFileByName(name)
 
     def _file_of_symbol(self, symbol: str) -> FileDescriptor:
-        try:
-            return self._pool.FindFileContainingSymbol(symbol)
-        except KeyError:
-            return self._v1.FindFileContainingSymbol(symbol)
+        for pool in (self._pool, self._v1):
+            with suppress(KeyError):
+                return pool.FindFileContainingSymbol(symbol)
+        return self._file_of_method(symbol)
+
+    def _file_of_method(self, symbol: str) -> FileDescriptor:
+        """Return the file of a method, which a pool does not find as a symbol. Raises KeyError."""
+        service, _, method = symbol.rpartition(".")
+        for pool in (self._pool, self._v1):
+            with suppress(KeyError):
+                return pool.FindServiceByName(service).methods_by_name[method].containing_service.file
+        raise KeyError(symbol)
 
     def _put(self, response: reflection_pb2.ServerReflectionResponse, file: FileDescriptor) -> None:
         """Answer a file and all that it imports."""
