@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from comby.server.application import incidents
+from comby.server.application.cancellation import being_cancelled
 from comby.server.application.claims import now_micros
 from comby.server.application.errors import ShuttingDown
 from comby.server.application.limits import Limits
@@ -52,6 +53,7 @@ class Follower:
         self._limits = limits
         self._handle = handle
         self._moved: asyncio.Future[None] | None = None
+        self._retired = False
 
     async def run(self) -> None:
         """Follow until cancelled, or until the consumer is gone."""
@@ -60,7 +62,6 @@ class Follower:
             try:
                 await self._step()
                 tries = 0
-                self.failure = None
             except Superseded as superseded:
                 if superseded.actual is None:
                     return
@@ -69,7 +70,9 @@ class Follower:
                 return
             except StoreUnavailable:
                 await asyncio.sleep(BACKOFF * 5)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                    raise
                 tries += 1
                 self._note(error, tries)
                 await asyncio.sleep(min(BACKOFF * 2 ** min(tries - 1, 10), LONGEST_BACKOFF))
@@ -80,23 +83,32 @@ class Follower:
             await self._handle(self, list(page.events), page.through)
         if page.through > self.position:
             self._move(page.through)
+        self.failure = None
         if self.position >= self._tail.level.position:
             await self._tail.level.above(self.position)
 
     async def reached(self, position: Position) -> None:
-        """Wait until everything up to a position is handled."""
-        while self.position < position:
+        """Wait until everything up to a position is handled, or the follower is retired."""
+        while self.position < position and not self._retired:
             if self._moved is None:
                 self._moved = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._moved,))
 
+    def retire(self) -> None:
+        """Let go of those who wait: another has taken over."""
+        self._retired = True
+        self._wake()
+
     def _move(self, position: Position) -> None:
         self.position = position
+        self._wake()
+
+    def _wake(self) -> None:
         moved, self._moved = self._moved, None
         if moved is not None and not moved.done():
             moved.set_result(None)
 
-    def _note(self, error: Exception, tries: int) -> None:
+    def _note(self, error: BaseException, tries: int) -> None:
         since = self.failure.since if self.failure else now_micros()
         incident = incidents.report(
             "consumer failed", error, consumer=self.name, position=self.failing_at, attempt=tries

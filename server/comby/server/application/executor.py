@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from comby.server.application import incidents
+from comby.server.application.cancellation import being_cancelled
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.decisions import Decider, Decision, Written
 from comby.server.application.errors import (
@@ -167,7 +168,9 @@ class Executor:
             return await self._decide_and_commit(pending)
         except StoreUnavailable:
             raise
-        except (Exception, HandlerInterrupted) as error:
+        except (Exception, HandlerInterrupted, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
             incident = incidents.report(
                 "handler failed", error, command=pending.kind.identifier, attempt=pending.attempts
             )

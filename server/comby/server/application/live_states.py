@@ -30,7 +30,7 @@ class LiveStates:
         AggregateNotFound."""
         key = AggregateKey(tenant_id, kind.domain, aggregate_id.lower())
         cursor = self._tail.level.position  # taken first: what is loaded afterwards covers it
-        loaded = await self._repository.load(key, kind)
+        loaded = await self._repository.load_stored(key, kind)  # what is in memory may be behind the tail
         if loaded.version == 0 or loaded.closed or loaded.kind is not kind:
             raise AggregateNotFound(kind.identifier, aggregate_id)
         yield _copy(kind, key, loaded)

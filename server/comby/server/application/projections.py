@@ -168,6 +168,7 @@ class Projections:
         self._registry = registry
         self._live: dict[str, Generation] = {}
         self._building: dict[str, Generation] = {}
+        self._beginning: set[str] = set()
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self._rebuilds: set[asyncio.Task[None]] = set()
 
@@ -231,9 +232,13 @@ class Projections:
     async def rebuild(self, name: str) -> ConsumerView:
         """Begin a rebuild. Raises ConsumerNotFound or RebuildRunning."""
         live = self.live(name)
-        if name in self._building:
+        if name in self._building or name in self._beginning:
             raise RebuildRunning(name)
-        self._build(live.projection, await self._create(live.projection, live.number + 1, live=False))
+        self._beginning.add(name)
+        try:
+            self._build(live.projection, await self._create(live.projection, live.number + 1, live=False))
+        finally:
+            self._beginning.discard(name)
         return self.view(name)
 
     def view(self, name: str) -> ConsumerView:
@@ -289,6 +294,7 @@ class Projections:
         while new.follower.position < old.follower.position:  # nobody who was covered by the old one may be uncovered
             await new.follower.reached(old.follower.position)
         self._live[name] = new
+        old.follower.retire()
         del self._building[name]
         self._tasks.pop(old).cancel()
         _log.info("projection rebuilt", projection=name, generation=new.number)

@@ -82,12 +82,13 @@ class QueryBus:
         if not kind.streams:
             raise UnknownType(request.type)
         await self._cover(kind, request.token)
-        before = None
+        before: Message | None = None
         try:
             async for answer in kind.handler(query, self._context(kind, request.context)):
                 self._scrubber.scrub(answer)
                 if answer != before:
-                    before = answer
+                    before = type(answer)()
+                    before.CopyFrom(answer)  # the handler may go on with its own
                     yield answer
         except Rejected as rejected:
             raise BusinessRule(kind.identifier.partition(".")[0], rejected) from None
@@ -203,13 +204,22 @@ class _Rows:
         self._read_models = read_models
 
     async def get(self, key: str) -> Any:
-        model = self._projections.live(self._projection.name).model
-        return await self._read_models.row(model, self._projection.row_type, self._tenant_id, key)
+        kind = self._projection
+        while True:
+            live = self._projections.live(kind.name)
+            row = await self._read_models.row(live.model, kind.row_type, self._tenant_id, key)
+            if self._projections.live(kind.name) is live:  # else its rows may have been dropped meanwhile
+                return row
 
     async def list(self, **paging: Any) -> Page[Any]:
         kind = self._projection
-        model = self._projections.live(kind.name).model
-        page = await self._read_models.page(model, kind.row_type, kind.indexed, self._tenant_id, **_paging(**paging))
+        while True:
+            live = self._projections.live(kind.name)
+            page = await self._read_models.page(
+                live.model, kind.name, kind.row_type, kind.indexed, self._tenant_id, **_paging(**paging)
+            )
+            if self._projections.live(kind.name) is live:
+                break
         return Page([kind.row_type.FromString(row.row) for row in page.rows], page.next_page_token)
 
 

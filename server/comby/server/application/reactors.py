@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from comby.server.application import incidents
+from comby.server.application.cancellation import being_cancelled
 from comby.server.application.claims import now_micros
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
@@ -129,7 +130,9 @@ class RunningReactor:
             await through_middleware(self._parts.middleware, one, name, lambda: handler(self.reactor, one, reaction))
         except ShuttingDown:
             raise  # no failure of the reactor: the event is handled after the next start
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
             incident = incidents.report(
                 "reactor failed", error, consumer=self.reactor.name, position=stored.position, attempt=attempt
             )

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from comby.server.application.contract import AggregateType, descriptor_of
-from comby.server.application.errors import AggregateNotFound
+from comby.server.application.errors import AggregateNotFound, FieldViolation, InvalidMessage
 from comby.server.application.indexing import check_order, encode_filter
 from comby.server.application.limits import Limits
 from comby.server.application.repository import Repository
@@ -45,6 +45,7 @@ class ReadModels:
     async def page(
         self,
         model: str,
+        name: str,
         row_type: type[Message],
         indexed: tuple[str, ...],
         tenant_id: str,
@@ -55,13 +56,19 @@ class ReadModels:
         page_size: int,
         page_token: str,
     ) -> Page[StoredRow]:
-        """Return a page of stored rows. Raises InvalidMessage for fields that are not indexed, InvalidToken for a
-        foreign token."""
+        """Return a page of stored rows; a page token is good for all models of one `name`.
+
+        Raises InvalidMessage for fields that are not indexed or a negative size, InvalidToken for a foreign token.
+        """
         descriptor = descriptor_of(row_type)
         encoded = encode_filter(descriptor, indexed, filter or {})
         check_order(descriptor, indexed, order_by or "")
+        if page_size < 0:
+            raise InvalidMessage(
+                descriptor.full_name, [FieldViolation("page_size", "int32.gte", "must not be negative")]
+            )
         size = min(page_size or DEFAULT_PAGE, self._limits.page_size)
-        scope = f"{model}/{tenant_id}/{sorted(encoded.items())}/{order_by}/{descending}"
+        scope = f"{name}/{tenant_id}/{sorted(encoded.items())}/{order_by}/{descending}"
         after = None
         if page_token:
             value, key = read_page_token(scope, page_token, str, str)
@@ -80,7 +87,7 @@ class ReadModels:
 
     async def states(self, kind: AggregateType, tenant_id: str, **paging: Any) -> Page[Versioned[Any]]:
         """Return a page of states; a row that an older fold made is folded anew."""
-        page = await self.page(kind.model, kind.state, kind.indexed, tenant_id, **paging)
+        page = await self.page(kind.model, kind.model, kind.state, kind.indexed, tenant_id, **paging)
         return Page([await self._fresh(kind, tenant_id, row) for row in page.rows], page.next_page_token)
 
     async def _fresh(self, kind: AggregateType, tenant_id: str, row: StoredRow) -> Versioned[Any]:

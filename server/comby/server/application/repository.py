@@ -73,18 +73,23 @@ class Repository:
         if found is not None:
             return found
         loaded = await self.load_stored(key, kind)
+        newer = self.cached(key)
+        if newer is not None and newer.version >= loaded.version:  # committed while the store was read
+            return newer
         self.remember(key, loaded, loaded.state.ByteSize())
         return loaded
 
     async def load_stored(self, key: AggregateKey, kind: AggregateType) -> Loaded:
         """Load from the store: the state's row where it is of this fold, else snapshot and events."""
-        version, closed = await self._store.events.version(key)
-        if version == 0:
-            return Loaded(version, kind.state(), closed, None)
-        row = await self._store.read_models.get(kind.model, key.tenant_id, key.aggregate_id)
-        if row is not None and row.stamp == kind.stamp and row.version >= version:
-            return Loaded(row.version, kind.state.FromString(row.row), closed, kind)
-        return await self.fold(key, kind, closed=closed)
+        while True:
+            version, closed = await self._store.events.version(key)
+            if version == 0:
+                return Loaded(version, kind.state(), closed, None)
+            row = await self._store.read_models.get(kind.model, key.tenant_id, key.aggregate_id)
+            if row is None or row.stamp != kind.stamp or row.version < version:
+                return await self.fold(key, kind, up_to=version, closed=closed)
+            if row.version == version:  # else it was written since, and `closed` may be of the past
+                return Loaded(row.version, kind.state.FromString(row.row), closed, kind)
 
     async def fold(
         self,
@@ -108,7 +113,7 @@ class Repository:
             for stored in page:
                 event = self._registry.event_named(stored.type)
                 if event is not None and event.aggregate is not kind:
-                    return Loaded(stored.version, kind.state(), closed, event.aggregate)
+                    return Loaded(up_to or stored.version, kind.state(), closed, event.aggregate)
                 apply_event(aggregate, payload(stored, self._registry))
             if len(page) < PAGE_EVENTS:
                 return Loaded(aggregate.version, aggregate.state, closed, kind if aggregate.version else None)

@@ -48,9 +48,16 @@ def read_page_token(scope: str, token: str, *kinds: type) -> list[str | int]:
     if not isinstance(body, list) or len(body) != len(kinds) + 1 or body[0] != _digest(scope):
         raise InvalidToken("page")
     cursor = body[1:]
-    if any(type(value) is not kind for value, kind in zip(cursor, kinds, strict=True)):
+    if not all(type(value) is kind and _storable(value) for value, kind in zip(cursor, kinds, strict=True)):
         raise InvalidToken("page")
     return cursor
+
+
+def _storable(value: object) -> bool:
+    """Tell whether a store can take a value: a token may be anybody's making."""
+    if isinstance(value, int):
+        return 0 <= value < 1 << 63
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _digest(scope: str) -> str:
