@@ -34,7 +34,7 @@ demo: .venv/ready ## Tell the shop's story: orders, refusals, a crash, and nothi
 
 .PHONY: test
 test: .venv/ready ## Run the tests
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -q $(ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -q --durations 10 $(ARGS)
 
 .PHONY: check
 check: .venv/ready ## Run everything that finds faults without running the code: linters, types, arrows, contracts
@@ -47,11 +47,12 @@ format: .venv/ready ## Put code and contracts in their form
 	$(BIN)/buf format -w
 
 .PHONY: generate
-generate: .venv/ready ## Generate the checked-in code from the contracts
+generate: .venv/ready ## Generate the checked-in code from the contracts, and the page of settings
 	tools/generate
+	$(BIN)/python -m tests.docs.settings_page
 
 .PHONY: bench
-bench: .venv/bench ## Measure the speed, and compare it with its bars
+bench: .venv/ready ## Measure the speed, and compare it with its bars
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: reliability
@@ -79,9 +80,5 @@ $(UV):
 
 .venv/ready: $(UV) $(PINS) generated/pyproject.toml client/pyproject.toml server/pyproject.toml examples/shop/pyproject.toml
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	$(UV) pip install --quiet --python .venv --build-constraint $(PINS) --constraint $(PINS) --group dev $(MEMBERS)
-	touch $@
-
-.venv/bench: .venv/ready
-	$(UV) pip install --quiet --python .venv --constraint $(PINS) --group bench
+	$(UV) pip install --quiet --python .venv --build-constraint $(PINS) --constraint $(PINS) --group dev --group bench $(MEMBERS)
 	touch $@
