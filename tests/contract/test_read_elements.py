@@ -18,7 +18,7 @@ async def test_elements_are_complete_events(store: Store) -> None:
     record = event_pb2.Event(event_id="e", type="Order.OrderPlaced").SerializeToString()
     one = order()
     events = tuple(event(one, version, record=record) for version in (1, 2, 3))
-    await committed(store, finish(command(one), checks=(check(one, 0),), events=events))
+    await committed(store, finish(command(aggregate=one), checks=(check(one, 0),), events=events))
     page = await store.events.read(after=Position(0), filter=EventFilter(), limit=PAGE, max_bytes=BYTES)
     elements = await store.events.read_elements(after=Position(0), filter=EventFilter(), limit=PAGE, max_bytes=BYTES)
     complete = event_pb2.ReadEventsResponse.FromString(elements.elements).events

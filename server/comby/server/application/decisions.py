@@ -46,7 +46,7 @@ class CommittedStates(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """An aggregate's new state, to be remembered once it is committed."""
 

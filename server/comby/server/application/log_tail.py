@@ -12,7 +12,7 @@ from comby.server.application import incidents
 from comby.server.application.event_bus import EventBus, Level
 from comby.server.application.limits import Limits
 from comby.server.domain.identity import Position
-from comby.server.ports.elements import element
+from comby.server.ports.elements import element, time_field
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
     ElementPage,
@@ -39,7 +39,7 @@ class TailEvent:
     def encode(self) -> bytes:
         """Return the event as an element of a field `repeated Event events = 1`."""
         if self.encoded is None:
-            self.encoded, _ = element(self.stored.record, self.stored.position, self.stored.recorded_at)
+            self.encoded, _ = element(self.stored.record, self.stored.position, time_field(self.stored.recorded_at))
         return self.encoded
 
 

@@ -25,7 +25,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
@@ -44,7 +44,7 @@ class CommandRequest:
     retried: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Receipt:
     """How far a command has come. `position` is that of its last event; 0 where there is none. `token` is empty until
     it is executed."""

@@ -36,7 +36,7 @@ from comby.server.application.requests import (
 )
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import AggregateKey, Position
-from comby.server.ports.elements import element
+from comby.server.ports.elements import element, time_field
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import ElementPage, EventFilter, EventStore, StoredEvent
 
@@ -198,5 +198,5 @@ class Subscriptions:
 
 
 def _batch(events: list[StoredEvent]) -> EventBatch:
-    encoded = [element(stored.record, stored.position, stored.recorded_at)[0] for stored in events]
+    encoded = [element(stored.record, stored.position, time_field(stored.recorded_at))[0] for stored in events]
     return EventBatch(b"".join(encoded), len(events))

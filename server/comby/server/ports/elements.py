@@ -11,18 +11,23 @@ _SECONDS = b"\x08"  # Timestamp.seconds, field 1, varint
 _NANOS = b"\x10"  # Timestamp.nanos, field 2, varint
 
 
-def element(record: bytes, position: int, recorded_at: int) -> tuple[bytes, int]:
+def element(record: bytes, position: int, time: bytes) -> tuple[bytes, int]:
     """Return an event as one element of a field `repeated Event events = 1`, and where in it the record starts.
 
-    `recorded_at` is in microseconds since 1970 in UTC.
+    `time` is what `time_field` returns: the same for all events of a batch.
     """
+    tail = _POSITION + varint(position) + time
+    head = _ELEMENT + varint(len(record) + len(tail))
+    return head + record + tail, len(head)
+
+
+def time_field(recorded_at: int) -> bytes:
+    """Return the field `recorded_at` for a time in microseconds since 1970 in UTC."""
     seconds, micros = divmod(recorded_at, 1_000_000)
     time = _SECONDS + varint(seconds)
     if micros:
         time += _NANOS + varint(micros * 1000)
-    tail = _POSITION + varint(position) + _RECORDED_AT + varint(len(time)) + time
-    head = _ELEMENT + varint(len(record) + len(tail))
-    return head + record + tail, len(head)
+    return _RECORDED_AT + varint(len(time)) + time
 
 
 def varint(value: int) -> bytes:

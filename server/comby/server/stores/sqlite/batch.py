@@ -1,7 +1,8 @@
 """The rows that one batch writes: items for the triggers of `sql/batch/`, and their payloads end to end."""
 
-import json
 from typing import TypeAlias
+
+import orjson
 
 Value: TypeAlias = str | int | bool | dict[str, str] | None
 
@@ -28,4 +29,4 @@ class Batch:
 
     def bindings(self) -> dict[str, str | bytes]:
         """Return what `write_batch.sql` needs."""
-        return {"items": json.dumps(self._items, separators=(",", ":")), "payload": b"".join(self._payloads)}
+        return {"items": orjson.dumps(self._items).decode(), "payload": b"".join(self._payloads)}

@@ -51,7 +51,7 @@ def _append(plan: Plan, write: FinishCommand) -> Position:
     for event in write.events:
         last = plan.next_position()
         plan.guards[event.key] = (event.version, plan.guard(event.key)[1])
-        whole, start = element(event.record, last, plan.now)
+        whole, start = element(event.record, last, plan.time)
         plan.batch.add(
             "append_event",
             whole,

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
 from comby.server.ports.command_store import CommandStatus, NewCommand, StoredCommand
+from comby.server.ports.elements import time_field
 from comby.server.ports.read_model_store import DeleteRow, PutRow
 from comby.server.stores.sqlite.batch import Batch
 from comby.server.stores.sqlite.memory import UNKNOWN, Guard, Memory
@@ -58,6 +59,7 @@ class Plan:
     consumers: dict[tuple[str, int], int]
     load: Callable[[CommandKey], StoredCommand]
     known_stamps: frozenset[tuple[str, str]]
+    time: bytes
     batch: Batch = field(default_factory=Batch)
     stamps: set[tuple[str, str]] = field(default_factory=set)
     guards: dict[AggregateKey, Guard] = field(default_factory=dict)
@@ -151,8 +153,10 @@ def begin(
     now: int,
 ) -> Plan:
     """Begin a plan where the memory stands; the plan changes copies only."""
+    recorded_at = max(now, memory.recorded_at)
     return Plan(
-        now=max(now, memory.recorded_at),
+        now=recorded_at,
+        time=time_field(recorded_at),
         head=memory.head,
         accept_seq=memory.accept_seq,
         stored_guards=guards,
