@@ -70,9 +70,25 @@ def commands(options: argparse.Namespace) -> Iterator[Row]:
                 rates[name].append(rate)
                 cpus[name].append(cpu)
         unary = _ratio(rates["unary"], rates["limit"])
-        yield _row("unary typed command, wait=executed", "bare grpc.aio receipt", rates["limit"], rates["unary"], unary, 0.60, cpus["unary"])
+        yield _row(
+            "unary typed command, wait=executed",
+            "bare grpc.aio receipt",
+            rates["limit"],
+            rates["unary"],
+            unary,
+            0.60,
+            cpus["unary"],
+        )
         pipe = _ratio(rates["pipeline"], rates["unary"])
-        yield _row("DispatchCommands, wait=executed", "the unary rate", rates["unary"], rates["pipeline"], pipe, 4.0, cpus["pipeline"])
+        yield _row(
+            "DispatchCommands, wait=executed",
+            "the unary rate",
+            rates["unary"],
+            rates["pipeline"],
+            pipe,
+            4.0,
+            cpus["pipeline"],
+        )
         yield Row("idle server, MiB RSS", "–", 120, idle, idle / 120, "≤ 1", None, idle <= 120)
 
 
@@ -92,7 +108,15 @@ def replay(options: argparse.Namespace) -> Iterator[Row]:
                 rate, cpu = _rate(ours, "replay")
                 rates.append(rate)
                 cpus.append(cpu)
-        yield _row("replay of 200,000 events, events/s", "ready batches of 100", limits, rates, _ratio(rates, limits), 0.50, cpus)
+        yield _row(
+            "replay of 200,000 events, events/s",
+            "ready batches of 100",
+            limits,
+            rates,
+            _ratio(rates, limits),
+            0.50,
+            cpus,
+        )
 
 
 def cold_load(options: argparse.Namespace) -> Iterator[Row]:
@@ -102,8 +126,18 @@ def cold_load(options: argparse.Namespace) -> Iterator[Row]:
         peers.append(_per_second(_json("benchmarks.peer_eventsourcing", "load", str(COLD_EVENTS), "20")))
         ours.append(_per_second(_json("benchmarks.cold_load", str(COLD_EVENTS), "50")))
         states.append(_per_second(_json("benchmarks.cold_load", str(COLD_EVENTS), "50", "state")))
-    yield _row("cold load of 1,000 events, folding each, loads/s", "eventsourcing, SQLite", peers, ours, _ratio(ours, peers), 5.0, None)
-    yield _row("the same from the stored state", "eventsourcing, SQLite", peers, states, _ratio(states, peers), 5.0, None)
+    yield _row(
+        "cold load of 1,000 events, folding each, loads/s",
+        "eventsourcing, SQLite",
+        peers,
+        ours,
+        _ratio(ours, peers),
+        5.0,
+        None,
+    )
+    yield _row(
+        "the same from the stored state", "eventsourcing, SQLite", peers, states, _ratio(states, peers), 5.0, None
+    )
 
 
 def add(options: argparse.Namespace) -> Iterator[Row]:
@@ -115,7 +149,15 @@ def add(options: argparse.Namespace) -> Iterator[Row]:
             rate, cpu = _rate(server, "add", seconds=options.seconds)
             ours.append(rate)
             cpus.append(cpu)
-        yield _row("load + 1 event + save, gRPC, 64 callers", "eventsourcing in process", peers, ours, _ratio(ours, peers), 1.5, cpus)
+        yield _row(
+            "load + 1 event + save, gRPC, 64 callers",
+            "eventsourcing in process",
+            peers,
+            ours,
+            _ratio(ours, peers),
+            1.5,
+            cpus,
+        )
 
 
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
@@ -154,7 +196,9 @@ def _row(
     what: str, against: str, limits: list[float], ours: list[float], ratio: float, bar: float, cpus: list[float] | None
 ) -> Row:
     cpu = statistics.median(cpus) if cpus else None
-    return Row(what, against, statistics.median(limits), statistics.median(ours), ratio, f"≥ {bar:g}", cpu, ratio >= bar)
+    return Row(
+        what, against, statistics.median(limits), statistics.median(ours), ratio, f"≥ {bar:g}", cpu, ratio >= bar
+    )
 
 
 if __name__ == "__main__":

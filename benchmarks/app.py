@@ -1,7 +1,6 @@
 """The measured domain: a counter. One aggregate, two commands, two events, no projection and no reactor."""
 
 from bench.counter.v1.counter_pb2 import AddToCounter, Counter, CounterRaised, CounterStarted, StartCounter
-
 from comby.server import Aggregate, Facade, applies, handles
 
 

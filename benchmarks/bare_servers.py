@@ -3,7 +3,6 @@
 `receipt` answers every unary call with a ready receipt. `batches N` streams ready batches of 100 events until N were sent.
 """
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from typing import Any

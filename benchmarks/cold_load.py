@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.counter.v1 import counter_pb2
-
 from benchmarks.app import app
 from comby.server import Facade
 from comby.server.application.requests import CommandRequest, Stage

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 import uvloop
-from bench.counter.v1 import counter_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from grpc import aio
 
+from bench.counter.v1 import counter_pb2
 from comby.facade.v1 import command_pb2, event_pb2
 
 SERVICE = "/bench.counter.v1.CounterService"
@@ -116,7 +116,9 @@ async def main() -> None:
     options = parser.parse_args()
     async with aio.insecure_channel(options.address, [("grpc.max_receive_message_length", 8 << 20)]) as channel:
         await channel.channel_ready()
-        result = await {"unary": unary, "add": add, "pipeline": pipeline, "replay": replay}[options.kind](channel, options)
+        result = await {"unary": unary, "add": add, "pipeline": pipeline, "replay": replay}[options.kind](
+            channel, options
+        )
     print(json.dumps(result))
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
@@ -27,9 +28,11 @@ class Counter(Aggregate):
         self.total += amount
 
 
-def application(folder: str) -> Application:
+def application(folder: str) -> Application[UUID]:
     """Return an application on a file, with the recorder's own settings."""
-    return Application(env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(Path(folder, "peer.db"))})
+    return Application[UUID](
+        env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(Path(folder, "peer.db"))}
+    )
 
 
 def add(seconds: float) -> dict[str, float]:

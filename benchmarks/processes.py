@@ -71,7 +71,12 @@ def environment() -> dict[str, str]:
 @contextmanager
 def _running(command: list[str]) -> Iterator[Server]:
     process = subprocess.Popen(
-        [sys.executable, *command], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *command],
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None

@@ -8,7 +8,6 @@ import sys
 from uuid import uuid4
 
 from bench.counter.v1 import counter_pb2
-
 from benchmarks.app import app
 from comby.server.application.event_codec import encode_context, new_event
 from comby.server.application.registration import Registration
@@ -26,7 +25,7 @@ PER_BATCH = 10
 async def main(file: str, events: int) -> None:
     """Write counters of 100 events each."""
     registration = Registration()
-    app(registration)  # type: ignore[arg-type]
+    app(registration)
     seal(registration.registry)
     async with open_sqlite(f"sqlite:///{file}") as store:
         for _ in range(events // PER_COMMAND // PER_BATCH):
