@@ -23,10 +23,8 @@ async def channel(target: str) -> AsyncIterator[grpc.aio.Channel]:
 
 def subscribe(opened: grpc.aio.Channel, request: event_pb2.SubscribeEventsRequest) -> Stream:
     """Open a subscription."""
-    call = opened.unary_stream(
-        PATH, event_pb2.SubscribeEventsRequest.SerializeToString, event_pb2.SubscribeEventsResponse.FromString
-    )
-    return call(request)
+    open_stream = opened.unary_stream(PATH, _serialize, event_pb2.SubscribeEventsResponse.FromString)
+    return open_stream(request)
 
 
 async def read(stream: Stream) -> Message:
@@ -35,3 +33,7 @@ async def read(stream: Stream) -> Message:
     assert isinstance(message, event_pb2.SubscribeEventsResponse), "the stream has ended"
     assert "goodbye" != message.WhichOneof("message"), message
     return message
+
+
+def _serialize(request: event_pb2.SubscribeEventsRequest) -> bytes:
+    return request.SerializeToString()

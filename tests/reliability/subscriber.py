@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import TypedDict
 
-from comby.client import Comby, connect
-from tests.reliability.domain.v1.trial_pb2 import CounterStarted, Incremented
+from comby.client import Comby, SubscribeOptions, connect
 
 
 class Specification(TypedDict):
@@ -40,11 +39,10 @@ async def _handle(comby: Comby, file: Path, counter_id: str) -> None:
     with file.open("ab") as notes:
         notes.truncate(sum(len(str(position)) + 1 for position in before))
         after = before[-1] if before else 0
+        options: SubscribeOptions = {"after": after, "domains": ["Trial"]}
         if counter_id:
-            events = comby.subscribe(Incremented, after=after, aggregate_id=counter_id)
-        else:
-            events = comby.subscribe(CounterStarted, Incremented, after=after)
-        async for recorded in events:
+            options["aggregate_id"] = counter_id
+        async for recorded in comby.subscribe(**options):
             os.write(notes.fileno(), b"%d\n" % recorded.position)
 
 

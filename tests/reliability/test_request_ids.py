@@ -25,7 +25,7 @@ OTHER_TENANT = "another"
 async def test_b2_ten_copies_are_one_command(long: bool, serve: Serve, report: Report, seed: int) -> None:
     """Copies of a command over two connections, at once and once more later, have one effect and one answer.
 
-    Seen failing: neither the command in flight nor the stored one looked for (ten effects).
+    Seen failing: neither the command in flight nor the stored one looked for (the effect comes twice).
     """
     chance = random.Random(seed)
     ids = [_uuid(chance) for _ in range(1000 if long else 80)]

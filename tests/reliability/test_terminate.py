@@ -54,7 +54,7 @@ async def test_b9_a_stop_loses_nothing_and_leaves_no_call_in_doubt(
 ) -> None:
     """Every call ends with a result or UNAVAILABLE, what was acknowledged is there, and the process ends in time.
 
-    Seen failing: the server stopped at once, without waiting for running commands (calls end as CANCELLED).
+    Seen failing: the server stopped at once, without waiting for running commands or holding new calls (some end as CANCELLED).
     """
     stops = 10 if long else 2
     chance = random.Random(seed)
