@@ -29,6 +29,6 @@ WORKDIR /var/lib/comby
 VOLUME /var/lib/comby
 EXPOSE 50051
 # A server with TLS needs COMBY_HEALTH_OPTIONS too, such as "--tls-ca /certificates/ca.pem".
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
   CMD ["sh", "-c", "comby health --target 127.0.0.1:50051 ${COMBY_HEALTH_OPTIONS:-}"]
 ENTRYPOINT ["comby", "serve"]
