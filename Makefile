@@ -13,6 +13,7 @@ PYTEST_WORKERS ?= 2
 BIN := $(CURDIR)/.venv/bin
 export UV := $(CURDIR)/.tools/bin/uv
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := true
 export PATH := $(BIN):$(PATH)
 # This tree is installed in .venv; nothing else on the machine takes part.
 unexport PYTHONPATH VIRTUAL_ENV
