@@ -57,7 +57,9 @@ async def test_b7_everybody_is_told_the_right_outcome(long: bool, serve: Serve, 
         await asyncio.gather(*(_dawdle(trial, *one, DAWDLE_MS) for one in zip(counters, during, strict=True)))
         await asyncio.gather(*_waits(combies, during, notices))
 
+        began = time.time()
         await asyncio.gather(*_waits(combies, chance.sample(before + during, len(counters)), Notices()))
+        assert time.time() - began < TOLD_SECONDS
 
         across = [str(uuid4()) for _ in counters]
         await asyncio.gather(*(_dawdle(trial, *one, DAWDLE_MS) for one in zip(counters, across, strict=True)))
@@ -71,6 +73,7 @@ async def test_b7_everybody_is_told_the_right_outcome(long: bool, serve: Serve, 
         log.assert_one_effect_each([*before, *during, *across])
         recorded = {event.request_id: event.recorded_at.timestamp() for event in log.events}
         late = [moment - recorded[one] for one, moments in notices.told.items() for moment in moments]
+        assert max(late) < TOLD_SECONDS
         median = statistics.median(late) * 1000
         report("B7", waiters=4 * quarter, right=4 * quarter, notices=len(late), median_notice_ms=median)
 
@@ -100,9 +103,7 @@ def _waits(combies: list[Comby], request_ids: list[str], notices: Notices) -> li
     """Begin to wait, many for each command, evenly over the connections."""
 
     async def wait(comby: Comby, request_id: str) -> None:
-        began = time.time()
-        receipt = await comby.wait(request_id, timeout=30)
-        assert time.time() - began < TOLD_SECONDS
+        receipt = await comby.wait(request_id, timeout=60)
         notices.told.setdefault(request_id, []).append(time.time())
         assert (request_id, Stage.EXECUTED) == (receipt.request_id, receipt.stage)
         assert 1 == len(receipt.event_ids)

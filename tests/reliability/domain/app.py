@@ -1,6 +1,7 @@
 """The domain of the reliability tests, written as a user writes one. Handlers that misbehave note each start in a file.
 
 Unlike a real handler these have effects outside their aggregate: how often one was begun can be known in no other way.
+The code of the contract is made by `comby generate tests/reliability/domain/protos --out .`, in the root of the repository.
 """
 
 import asyncio
