@@ -55,7 +55,10 @@ class CommandType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """An event. `names` are all identifiers under which it is stored: its own and its aliases."""
+    """An event. `names` are all identifiers under which it is stored: its own and its aliases.
+
+    The heads are what all events of the type have in common, as bytes; see `event_codec.event_heads`.
+    """
 
     message: type[Message]
     identifier: str
@@ -63,8 +66,9 @@ class EventType:
     names: tuple[str, ...]
     closes: bool
     revision: int
-    type_url: str
     upcasters: Mapping[int, Handler]
+    event_head: bytes
+    any_head: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

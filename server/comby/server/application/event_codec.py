@@ -8,6 +8,7 @@ protobuf means to set them, without parsing the record.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from uuid_utils import uuid7
 
@@ -20,6 +21,14 @@ from comby.server.domain.recorded import Recorded
 from comby.server.ports.elements import varint
 from comby.server.ports.event_store import NewEvent, StoredEvent
 
+# The fields of an Event, written by hand: an Event message costs twice the time, once for every event.
+_EVENT_ID = b"\x12\x24"  # field 2, 36 characters
+_AGGREGATE_ID = b"\x22"  # field 4
+_VERSION = b"\x28"  # field 5, varint
+_REQUEST_ID = b"\x4a"  # field 9
+_CONTEXT = b"\x52"  # field 10
+_PLAIN = b"\x5a"  # field 11
+_VALUE = b"\x12"  # Any.value, field 2
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,19 +53,36 @@ def new_event(
 ) -> tuple[str, NewEvent]:
     """Return a new event's id, and the event ready for the store. `context` is a serialized RequestContext."""
     event_id = str(uuid7())
-    event = event_pb2.Event(
-        event_id=event_id,
-        domain=key.domain,
-        aggregate_id=key.aggregate_id,
-        version=version,
-        type=kind.identifier,
-        revision=kind.revision,
-        request_id=request_id,
+    content = message.SerializeToString()
+    plain = kind.any_head + varint(len(content)) + content
+    record = b"".join(
+        (
+            _EVENT_ID,
+            event_id.encode(),
+            kind.event_head,
+            _AGGREGATE_ID,
+            varint(len(key.aggregate_id)),
+            key.aggregate_id.encode(),
+            _VERSION,
+            varint(version),
+            _REQUEST_ID,
+            varint(len(request_id)),
+            request_id.encode(),
+            _CONTEXT,
+            varint(len(context)),
+            context,
+            _PLAIN,
+            varint(len(plain)),
+            plain,
+        )
     )
-    event.plain.type_url = kind.type_url
-    event.plain.value = message.SerializeToString()
-    record = event.SerializeToString() + b"\x52" + varint(len(context)) + context  # field 10: the context
     return event_id, NewEvent(key=key, version=version, type=kind.identifier, request_id=request_id, record=record)
+
+
+def event_heads(identifier: str, domain: str, revision: int, type_url: str) -> tuple[bytes, bytes]:
+    """Return what all events of a type have in common, as bytes: of the Event, and of the Any inside it."""
+    event = event_pb2.Event(domain=domain, type=identifier, revision=revision).SerializeToString()
+    return event, any_pb2.Any(type_url=type_url).SerializeToString() + _VALUE
 
 
 def payload(stored: StoredEvent, registry: Registry) -> Message:

@@ -60,7 +60,7 @@ STORE_RETRY = 0.5
 """Seconds between tries of a stored command while the store is away."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settlement:
     """How a command left the executor: with a receipt, or with an error that says nothing of it is stored.
 

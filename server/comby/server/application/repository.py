@@ -20,7 +20,7 @@ PAGE_EVENTS = 1000
 """Events read at once when an aggregate is folded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loaded:
     """An aggregate as committed. The state is shared: copy it before it is changed. `kind` is None where it does not
     exist."""

@@ -26,6 +26,7 @@ from comby.server.application.contract import (
     methods_of,
     services_of,
 )
+from comby.server.application.event_codec import event_heads
 from comby.server.application.indexing import check_indexed
 from comby.server.application.names import check_domain
 from comby.server.application.refusals import RegistrationRefused
@@ -108,15 +109,20 @@ class _Sealing:
                 cls = GetMessageClass(message)
                 if cls not in owner.cls.appliers:
                     raise RegistrationRefused(f"{owner.cls.__name__} has no applier for the event {message.full_name}")
+                revision = options.revision or 1
+                event_head, any_head = event_heads(
+                    identifier_of(message), owner.domain, revision, f"type.googleapis.com/{message.full_name}"
+                )
                 event = EventType(
                     message=cls,
                     identifier=identifier_of(message),
                     aggregate=owner,
                     names=(identifier_of(message), *options.aliases),
                     closes=options.closes,
-                    revision=options.revision or 1,
-                    type_url=f"type.googleapis.com/{message.full_name}",
+                    revision=revision,
                     upcasters={one.revision: one.function for one in self.registry.upcasters if one.event is cls},
+                    event_head=event_head,
+                    any_head=any_head,
                 )
                 self.registry.events[cls] = event
                 for name in event.names:
