@@ -1,6 +1,7 @@
 """The limits: grpc.aio servers that do nothing but answer, with the same options as comby's.
 
-`receipt` answers every unary call with a ready receipt. `batches N` streams ready batches of 100 events until N were sent.
+`receipt` answers every unary call with a ready receipt. `edge` is comby's own edge, which answers a ready receipt in place of a command's.
+`batches N` streams ready batches of 100 events until N were sent.
 """
 
 import sys
@@ -12,11 +13,20 @@ import grpc
 import uvloop
 from grpc import aio
 
+from benchmarks.app import app
 from comby.facade.v1 import command_pb2, event_pb2
+from comby.server import Facade
 from comby.server.application.limits import Limits
-from comby.server.rpc.grpc_server import server_options
+from comby.server.application.requests import CommandRequest, Receipt, Stage
+from comby.server.brokers.memory.broker import InProcessBroker
+from comby.server.domain.identity import Version
+from comby.server.rpc.grpc_server import build_server, server_options
+from comby.server.rpc.health import Health
+from comby.server.rpc.services import build_table, services_of
+from comby.server.stores.sqlite import open_sqlite
 
 BATCH = 100
+AGGREGATE_ID = str(uuid4())
 
 
 def ready_receipt() -> bytes:
@@ -89,8 +99,42 @@ class Batches(grpc.GenericRpcHandler):
         return self._handler
 
 
+class StorelessFacade(Facade):
+    """Answers every command at once, and stores nothing: what is left is the edge."""
+
+    def dispatch_command(self, request: CommandRequest) -> asyncio.Future[Receipt]:
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        future.set_result(
+            Receipt(
+                request_id=str(uuid4()),
+                stage=Stage.EXECUTED,
+                aggregate_id=AGGREGATE_ID,
+                aggregate_version=Version(1),
+                token="0123456789abcdef1f",
+                event_ids=(AGGREGATE_ID,),
+            )
+        )
+        return future
+
+
+async def edge() -> None:
+    """Serve comby's edge until the process is ended."""
+    async with open_sqlite("sqlite://:memory:") as store:
+        facade = StorelessFacade("bench", store, InProcessBroker())
+        app(facade)
+        async with facade:
+            table = build_table(facade, Health(services_of(facade)), "0")
+            server, port = build_server(table, facade.limits, listen="127.0.0.1:0", tls=None)
+            await server.start()
+            print(f"bare edge on 127.0.0.1:{port}", flush=True)
+            await server.wait_for_termination()
+
+
 async def main(kind: str, *arguments: str) -> None:
     """Serve until the process is ended."""
+    if kind == "edge":
+        await edge()
+        return
     handler = Receipts() if kind == "receipt" else Batches(int(arguments[0]))
     server = aio.server(handlers=[handler], options=server_options(Limits()))
     port = server.add_insecure_port("127.0.0.1:0")
