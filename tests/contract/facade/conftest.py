@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from comby.server import Facade
+from comby.server.application import consumers, executor, reactors
 from comby.server.application.limits import Limits
 from comby.server.apps import App
 from comby.server.bootstrap import open_store, running
@@ -63,6 +64,14 @@ async def over_grpc(app: App, url: str, limits: Limits) -> AsyncIterator[tuple[D
 
 
 TRANSPORTS = {"in_process": in_process, "over_grpc": over_grpc}
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has failed is tried again at once: no test is about how long it takes."""
+    monkeypatch.setattr(executor, "RETRY_BASE", 0.001)
+    monkeypatch.setattr(consumers, "BACKOFF", 0.01)
+    monkeypatch.setattr(reactors, "BACKOFF", 0.01)
 
 
 @pytest.fixture(params=list(TRANSPORTS))

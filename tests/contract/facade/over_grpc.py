@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from comby.facade.v1 import command_pb2, event_pb2, projection_pb2, query_pb2
-from comby.facade.v1.command_pb2 import CommandReceipt, CommandRecord, CommandStage
+from comby.facade.v1.command_pb2 import CommandReceipt, CommandRecord
 from comby.facade.v1.event_pb2 import Event, SubscribeEventsResponse
 from comby.facade.v1.facade_service_pb2_grpc import FacadeServiceStub
 from comby.facade.v1.projection_pb2 import Consumer, ParkedKey
@@ -19,7 +18,16 @@ from comby.facade.v1.query_pb2 import AggregateState
 from comby.server.application.errors import FieldViolation
 from comby.server.application.requests import Stage
 from comby.server.domain.identity import DEFAULT_TENANT
-from tests.contract.facade.driver import STAGE_NUMBERS, AnswerT, Refused, Sent, Told, Wanted, told
+from tests.contract.facade.driver import AnswerT, Refused, Sent, Told, Wanted, told
+from tests.contract.facade.grpc_messages import (
+    duration,
+    filter_of,
+    metadata_of,
+    packed,
+    request_of,
+    stage_of,
+    timestamp,
+)
 
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
@@ -36,27 +44,27 @@ class OverGrpc:
 
     async def typed(self, command: Message, *, tenant: str = DEFAULT_TENANT) -> Told:
         try:
-            receipt = await self._method(command, CommandReceipt)(command, metadata=_metadata(tenant))
+            receipt = await self._method(command, CommandReceipt)(command, metadata=metadata_of(tenant))
         except grpc.aio.AioRpcError as error:
             return _told_by(error)
         return _told(receipt)
 
     async def dispatch(self, sent: Sent) -> Told:
         try:
-            return _told(await self._stub.DispatchCommand(_request(sent), metadata=_metadata(sent.tenant)))
+            return _told(await self._stub.DispatchCommand(request_of(sent), metadata=metadata_of(sent.tenant)))
         except grpc.aio.AioRpcError as error:
             return _told_by(error)
 
     async def pipeline(self, sent: Sequence[Sent]) -> Sequence[Told]:
         async def messages() -> AsyncIterator[command_pb2.DispatchCommandsRequest]:
             for first in range(0, len(sent), COMMANDS_PER_MESSAGE):
-                some = [_request(one) for one in sent[first : first + COMMANDS_PER_MESSAGE]]
+                some = [request_of(one) for one in sent[first : first + COMMANDS_PER_MESSAGE]]
                 yield command_pb2.DispatchCommandsRequest(commands=some)
 
         (tenant,) = {one.tenant for one in sent}
         found: dict[str, CommandReceipt] = {}
         async with _refusing():
-            async for answer in self._stub.DispatchCommands(messages(), metadata=_metadata(tenant)):
+            async for answer in self._stub.DispatchCommands(messages(), metadata=metadata_of(tenant)):
                 found |= {receipt.request_id: receipt for receipt in answer.receipts}
         return [_told(found[one.request_id]) for one in sent]
 
@@ -64,13 +72,13 @@ class OverGrpc:
         self, request_id: str, stage: Stage, *, timeout: float | None = None, tenant: str = DEFAULT_TENANT
     ) -> Told:
         request = command_pb2.WaitForCommandRequest(
-            request_id=request_id, stage=_stage(stage), timeout=_duration(timeout)
+            request_id=request_id, stage=stage_of(stage), timeout=duration(timeout)
         )
-        return _told(await _result(self._stub.WaitForCommand(request, metadata=_metadata(tenant))))
+        return _told(await _result(self._stub.WaitForCommand(request, metadata=metadata_of(tenant))))
 
     async def get(self, request_id: str, *, tenant: str = DEFAULT_TENANT) -> CommandRecord:
         request = command_pb2.GetCommandRequest(request_id=request_id)
-        return await _result(self._stub.GetCommand(request, metadata=_metadata(tenant)))
+        return await _result(self._stub.GetCommand(request, metadata=metadata_of(tenant)))
 
     async def list(
         self,
@@ -82,30 +90,30 @@ class OverGrpc:
         tenant: str = DEFAULT_TENANT,
     ) -> tuple[Sequence[CommandRecord], str]:
         request = command_pb2.ListCommandsRequest(
-            stages=[_stage(stage) for stage in stages],
+            stages=[stage_of(stage) for stage in stages],
             type=type,
             aggregate_id=aggregate_id,
             page_size=page_size,
             page_token=page_token,
         )
-        page = await _result(self._stub.ListCommands(request, metadata=_metadata(tenant)))
+        page = await _result(self._stub.ListCommands(request, metadata=metadata_of(tenant)))
         return page.commands, page.next_page_token
 
     async def retry(self, request_id: str, *, tenant: str = DEFAULT_TENANT) -> CommandRecord:
         request = command_pb2.RetryCommandRequest(request_id=request_id)
-        return await _result(self._stub.RetryCommand(request, metadata=_metadata(tenant)))
+        return await _result(self._stub.RetryCommand(request, metadata=metadata_of(tenant)))
 
     async def cancel(self, request_id: str, *, tenant: str = DEFAULT_TENANT) -> CommandRecord:
         request = command_pb2.CancelCommandRequest(request_id=request_id)
-        return await _result(self._stub.CancelCommand(request, metadata=_metadata(tenant)))
+        return await _result(self._stub.CancelCommand(request, metadata=metadata_of(tenant)))
 
     async def ask(
         self, query: Message, answer: type[AnswerT], *, token: str = "", tenant: str = DEFAULT_TENANT
     ) -> AnswerT:
-        return await _result(self._method(query, answer)(query, metadata=_metadata(tenant, token)))
+        return await _result(self._method(query, answer)(query, metadata=metadata_of(tenant, token)))
 
     async def query(self, query: Message, answer: type[AnswerT], *, token: str = "") -> tuple[AnswerT, str]:
-        request = query_pb2.DispatchQueryRequest(query=_packed(query), consistency_token=token)
+        request = query_pb2.DispatchQueryRequest(query=packed(query), consistency_token=token)
         found = await _result(self._stub.DispatchQuery(request))
         message = answer()
         assert found.response.Unpack(message)
@@ -117,7 +125,7 @@ class OverGrpc:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.FromString,
         )
-        async for message in _all(call(query, metadata=_metadata(DEFAULT_TENANT, token))):
+        async for message in _all(call(query, metadata=metadata_of(DEFAULT_TENANT, token))):
             yield message
 
     async def aggregate(
@@ -133,8 +141,8 @@ class OverGrpc:
         if version is not None:
             request.version = version
         if time is not None:
-            request.time.CopyFrom(_timestamp(time))
-        return await _result(self._stub.GetAggregate(request, metadata=_metadata(tenant)))
+            request.time.CopyFrom(timestamp(time))
+        return await _result(self._stub.GetAggregate(request, metadata=metadata_of(tenant)))
 
     async def aggregates(
         self,
@@ -155,17 +163,17 @@ class OverGrpc:
             page_size=page_size,
             page_token=page_token,
         )
-        page = await _result(self._stub.ListAggregates(request, metadata=_metadata(tenant)))
+        page = await _result(self._stub.ListAggregates(request, metadata=metadata_of(tenant)))
         return page.aggregates, page.next_page_token
 
     async def read(self, wanted: Wanted, *, after: int = 0, backwards: bool = False, limit: int = 0) -> Sequence[Event]:
-        request = event_pb2.ReadEventsRequest(after=after, filter=_filter(wanted), backwards=backwards, limit=limit)
-        call = self._stub.ReadEvents(request, metadata=_metadata(wanted.tenant))
+        request = event_pb2.ReadEventsRequest(after=after, filter=filter_of(wanted), backwards=backwards, limit=limit)
+        call = self._stub.ReadEvents(request, metadata=metadata_of(wanted.tenant))
         return [event async for answer in _all(call) for event in answer.events]
 
     async def subscribe(self, wanted: Wanted) -> AsyncIterator[SubscribeEventsResponse]:
         request = event_pb2.SubscribeEventsRequest(
-            filter=_filter(wanted), heartbeat=_duration(wanted.heartbeat), log=wanted.log
+            filter=filter_of(wanted), heartbeat=duration(wanted.heartbeat), log=wanted.log
         )
         match wanted.start:
             case ("after", int() as position):
@@ -173,10 +181,10 @@ class OverGrpc:
             case ("after_token", str() as token):
                 request.after_token = token
             case ("from_time", int() as time):
-                request.from_time.CopyFrom(_timestamp(time))
+                request.from_time.CopyFrom(timestamp(time))
             case _:
                 request.from_head = True
-        async for message in _all(self._stub.SubscribeEvents(request, metadata=_metadata(wanted.tenant))):
+        async for message in _all(self._stub.SubscribeEvents(request, metadata=metadata_of(wanted.tenant))):
             yield message
 
     async def consumers(self) -> Mapping[str, Consumer]:
@@ -188,7 +196,7 @@ class OverGrpc:
 
     async def parked(self, reactor: str, *, tenant: str = DEFAULT_TENANT) -> Sequence[ParkedKey]:
         request = projection_pb2.ListParkedKeysRequest(reactor=reactor)
-        return (await _result(self._stub.ListParkedKeys(request, metadata=_metadata(tenant)))).keys
+        return (await _result(self._stub.ListParkedKeys(request, metadata=metadata_of(tenant)))).keys
 
     async def resolve(self, key: ParkedKey, *, skip: bool, tenant: str = DEFAULT_TENANT) -> ParkedKey:
         request = projection_pb2.ResolveParkedKeyRequest(
@@ -197,7 +205,7 @@ class OverGrpc:
             aggregate_id=key.aggregate_id,
             action=projection_pb2.PARKED_KEY_ACTION_SKIP if skip else projection_pb2.PARKED_KEY_ACTION_RETRY,
         )
-        return await _result(self._stub.ResolveParkedKey(request, metadata=_metadata(tenant)))
+        return await _result(self._stub.ResolveParkedKey(request, metadata=metadata_of(tenant)))
 
     def _method(self, message: Message, answer: type[AnswerT]) -> "grpc.aio.UnaryUnaryMultiCallable[Message, AnswerT]":
         return self._channel.unary_unary(
@@ -263,50 +271,3 @@ def _told(receipt: CommandReceipt) -> Told:
     if not receipt.stage:
         raise refused
     return told(receipt, refused.reason, refused.metadata)
-
-
-def _request(sent: Sent) -> command_pb2.DispatchCommandRequest:
-    options = command_pb2.CommandOptions(
-        request_id=sent.request_id,
-        expected_version=sent.expected_version,
-        wait=_stage(sent.wait),
-        wait_timeout=_duration(sent.wait_timeout),
-        not_before=None if sent.not_before is None else _timestamp(sent.not_before),
-    )
-    command = any_pb2.Any(type_url=f"type.googleapis.com/{sent.type}", value=sent.bytes)
-    return command_pb2.DispatchCommandRequest(command=command, options=options)
-
-
-def _stage(stage: Stage) -> CommandStage.ValueType:
-    return CommandStage.ValueType(STAGE_NUMBERS[stage])
-
-
-def _filter(wanted: Wanted) -> event_pb2.EventFilter:
-    return event_pb2.EventFilter(
-        domains=wanted.domains,
-        types=wanted.types,
-        aggregate_id=wanted.aggregate_id,
-        all_tenants=wanted.all_tenants,
-    )
-
-
-def _packed(message: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed
-
-
-def _metadata(tenant: str, token: str = "") -> tuple[tuple[str, str], ...]:
-    pairs = [] if tenant == DEFAULT_TENANT else [("comby-tenant-id", tenant)]
-    return tuple([*pairs, ("comby-consistency-token", token)] if token else pairs)
-
-
-def _duration(seconds: float | None) -> duration_pb2.Duration | None:
-    if seconds is None:
-        return None
-    return duration_pb2.Duration(seconds=int(seconds), nanos=round((seconds - int(seconds)) * 1_000_000_000))
-
-
-def _timestamp(microseconds: int) -> timestamp_pb2.Timestamp:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)

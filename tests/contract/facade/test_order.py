@@ -90,6 +90,27 @@ async def test_a_waited_command_does_not_overtake_the_backlog(service: Service) 
     await in_order(service.driver, account_id, [first, second, third])
 
 
+async def test_who_waits_is_not_overtaken_by_one_who_does_not(service: Service) -> None:
+    """The one who waits is not stored when the other comes; both are when the handler in front goes on."""
+    account_id = await opened(service.driver)
+    gate = service.controls.gate("slow")
+    slow = sent(DepositAtGate(account_id=account_id, gate="slow", amount=1, seq=1))
+    waited = sent(Deposit(account_id=account_id, amount=1, seq=2))
+    others = [sent(Deposit(account_id=account_id, amount=1, seq=seq), wait=Stage.ACCEPTED) for seq in (3, 4)]
+    calling = asyncio.ensure_future(service.driver.dispatch(slow))
+    await gate.reached()
+    receipts = asyncio.ensure_future(service.driver.pipeline([waited, *others]))
+    for one in (waited, *others):
+        while (await stage_of(service.driver, one.request_id)) is None:
+            await asyncio.sleep(0.001)
+
+    gate.open()
+    await calling
+    await receipts
+
+    await in_order(service.driver, account_id, [slow, waited, *others])
+
+
 async def test_who_waits_behind_a_slow_handler_is_stored_meanwhile(service: Service) -> None:
     """The 50 ms rule: a waited command that is still queued is accepted durably after all."""
     account_id = await opened(service.driver)

@@ -128,6 +128,8 @@ class CommandRecords:
         stored = await self._commands.get(key)
         if stored is not None:
             receipt = receipt_of(stored, self._tokens)
+            if receipt.stage is Stage.EXECUTED and self._bus.holds(key):
+                return await waiter.future  # its commit is about to be told here, and what it wrote to be remembered
             if satisfies(receipt.stage, stage):
                 return receipt
             if receipt.stage is Stage.EXECUTED:
