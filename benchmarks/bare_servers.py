@@ -4,6 +4,7 @@
 `batches N` streams ready batches of 100 events until N were sent.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from typing import Any

@@ -56,6 +56,8 @@ CONFLICTS = 10
 """Decisions on fresh state before the command waits longer."""
 RETRY_BASE = 0.1
 """Seconds before the second attempt; doubled before each further one."""
+SUSPECT_BASE = 0.5
+"""Seconds before a command runs again that may have ended the process; doubled with each attempt, so that others are served meanwhile."""
 STORE_RETRY = 0.5
 """Seconds between tries of a stored command while the store is away."""
 
@@ -154,6 +156,8 @@ class Executor:
             )
         if not pending.durable:
             return await self._begin(pending)
+        if pending.suspect:
+            await asyncio.sleep(SUSPECT_BASE * 2 ** (pending.attempts - 1))
         hold = self._isolation.alone() if pending.suspect else self._isolation.together()
         async with hold:
             started = await self._queue.submit(StartCommand(key=pending.key))
