@@ -3,8 +3,6 @@
 from uuid import uuid4
 
 import pytest
-from shop.app import app
-from shop.order.v1.order_pb2 import OrderCancelled, OrderPlaced
 
 from comby.facade.v1 import event_pb2
 from comby.server import Facade
@@ -13,6 +11,8 @@ from comby.server.application.registration import Registration
 from comby.server.application.sealing import seal
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Version
+from shop.app import app
+from shop.order.v1.order_pb2 import OrderCancelled, OrderPlaced
 
 
 class _App(Facade):
