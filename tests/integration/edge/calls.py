@@ -12,9 +12,9 @@ FACADE = "/comby.facade.v1.FacadeService/"
 ORDERS = "/shop.order.v1.OrderService/"
 
 
-def place(email: str = "ada@example.org") -> order_pb2.PlaceOrder:
-    """Return a good command."""
-    line = order_pb2.OrderLine(stock_id=str(uuid4()), quantity=1, unit_price_cents=100)
+def place(email: str = "ada@example.org", stock_id: str = "") -> order_pb2.PlaceOrder:
+    """Return a good command. Without the id of some stock the order is cancelled in a moment, for want of it."""
+    line = order_pb2.OrderLine(stock_id=stock_id or str(uuid4()), quantity=1, unit_price_cents=100)
     return order_pb2.PlaceOrder(customer_email=email, lines=[line])
 
 

@@ -9,13 +9,18 @@ from grpc import aio
 
 from comby.facade.v1 import command_pb2
 from shop.order.v1 import order_pb2
+from shop.stock.v1 import stock_pb2
 from tests.integration.edge.calls import FACADE, ORDERS, failed, failed_stream, info_in, info_of, place, status_of
 from tests.integration.edge.conftest import SECRET
 
 
 async def test_a_business_rule_is_told_alike_by_status_and_receipt(channel: aio.Channel) -> None:
+    shelf = stock_pb2.AddStock(sku="tea", quantity=5).SerializeToString()
+    stock = command_pb2.CommandReceipt.FromString(
+        await channel.unary_unary("/shop.stock.v1.StockService/AddStock")(shelf)
+    )
     placed = command_pb2.CommandReceipt.FromString(
-        await channel.unary_unary(f"{ORDERS}PlaceOrder")(place().SerializeToString())
+        await channel.unary_unary(f"{ORDERS}PlaceOrder")(place(stock_id=stock.aggregate_id).SerializeToString())
     )
     pay = order_pb2.PayOrder(order_id=placed.aggregate_id, amount_cents=1).SerializeToString()
     request_id = str(uuid4())
