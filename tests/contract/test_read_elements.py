@@ -3,10 +3,10 @@
 import pytest
 
 from comby.facade.v1 import event_pb2
-from comby.server.domain.identity import Position
+from comby.server.domain.identity import Position, Version
 from comby.server.ports.event_store import EventFilter, StoredEvent
 from comby.server.ports.store import Store
-from tests.contract.making import check, command, committed, event, finish, order
+from tests.contract.making import append, check, command, committed, event, finish, order
 from tests.contract.test_read_events import FILTERS, log
 
 __all__ = ["log"]
@@ -42,3 +42,15 @@ async def test_pages_of_elements_end_where_pages_of_events_end(
         if page.through == after:
             return
         after = page.through
+
+
+@pytest.mark.parametrize(("after", "up_to", "limit"), [(0, None, PAGE), (3, 9, PAGE), (0, None, 4), (12, None, PAGE)])
+async def test_a_history_is_what_the_aggregate_has(store: Store, after: int, up_to: int | None, limit: int) -> None:
+    record = event_pb2.Event(type="Order.OrderPlaced").SerializeToString()
+    one = order()
+    await committed(store, append(one, 12, record=record), append(order("o-2"), 3, record=record))
+    bound = None if up_to is None else Version(up_to)
+    stored = await store.events.read_aggregate(one, after=Version(after), up_to=bound, limit=limit)
+    history = await store.events.read_history(one, after=Version(after), up_to=bound, limit=limit)
+    events = event_pb2.ReadEventsResponse.FromString(history).events
+    assert [found.position for found in stored] == [event.position for event in events]

@@ -5,6 +5,7 @@ which in
 protobuf means to set them, without parsing the record.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,14 +91,14 @@ def payload(stored: StoredEvent, registry: Registry) -> Message:
 
     Raises UnreadableEvent when no registered event has its name.
     """
-    return _message(event_pb2.Event.FromString(stored.record), stored, registry)
+    return message_of(event_pb2.Event.FromString(stored.record), registry)
 
 
 def recorded(stored: StoredEvent, registry: Registry) -> Recorded[Any]:
     """Return a stored event as handlers see it; raises as `payload` does."""
     event = event_pb2.Event.FromString(stored.record)
     return Recorded(
-        event=_message(event, stored, registry),
+        event=message_of(event, registry),
         position=stored.position,
         event_id=event.event_id,
         key=stored.key,
@@ -114,10 +115,16 @@ class UnreadableEvent(Exception):
     """A stored event's name belongs to no registered event: the contract lost a type that the log still has."""
 
 
-def _message(event: event_pb2.Event, stored: StoredEvent, registry: Registry) -> Message:
-    kind = registry.event_named(stored.type)
+def events_in(elements: bytes) -> Sequence[event_pb2.Event]:
+    """Parse elements that stand end to end."""
+    return event_pb2.ReadEventsResponse.FromString(elements).events
+
+
+def message_of(event: event_pb2.Event, registry: Registry) -> Message:
+    """Return the domain message of an event; raises as `payload` does."""
+    kind = registry.event_named(event.type)
     if kind is None:
-        raise UnreadableEvent(stored.type)
+        raise UnreadableEvent(event.type)
     message = kind.message.FromString(event.plain.value)
     if kind.upcasters:
         for revision in range(event.revision, kind.revision):

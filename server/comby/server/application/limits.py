@@ -51,7 +51,7 @@ class Limits:
     """Versions between two snapshots of an aggregate."""
     page_size: int = 1000
     """Rows of a page at most."""
-    batch_events: int = 1_000
+    batch_events: int = 2_000
     """Events in one message of a stream."""
     batch_bytes: int = MIB
     """Bytes in one message of a stream."""

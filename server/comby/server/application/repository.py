@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 
 from comby.server.application.contract import AggregateType
-from comby.server.application.event_codec import EPOCH, payload
+from comby.server.application.event_codec import EPOCH, events_in, message_of
 from comby.server.application.limits import Limits
 from comby.server.application.registry import Registry
 from comby.server.domain.aggregate import apply_event
@@ -109,12 +109,15 @@ class Repository:
             REPLAY,
         )
         while True:
-            page = await self._store.events.read_aggregate(key, after=aggregate.version, up_to=up_to, limit=PAGE_EVENTS)
-            for stored in page:
-                event = self._registry.event_named(stored.type)
-                if event is not None and event.aggregate is not kind:
-                    return Loaded(up_to or stored.version, kind.state(), closed, event.aggregate)
-                apply_event(aggregate, payload(stored, self._registry))
+            elements = await self._store.events.read_history(
+                key, after=aggregate.version, up_to=up_to, limit=PAGE_EVENTS
+            )
+            page = events_in(elements)
+            for event in page:
+                known = self._registry.event_named(event.type)
+                if known is not None and known.aggregate is not kind:
+                    return Loaded(up_to or Version(event.version), kind.state(), closed, known.aggregate)
+                apply_event(aggregate, message_of(event, self._registry))
             if len(page) < PAGE_EVENTS:
                 return Loaded(aggregate.version, aggregate.state, closed, kind if aggregate.version else None)
 

@@ -292,6 +292,12 @@ class EventStore(ABC):
         """Return an aggregate's events with `after` < version <= `up_to`, in the order of versions, at most `limit`."""
 
     @abstractmethod
+    async def read_history(
+        self, key: AggregateKey, *, after: Version, up_to: Version | None = None, limit: int
+    ) -> bytes:
+        """Return what `read_aggregate` returns as bytes: elements end to end, as `elements.element` makes them."""
+
+    @abstractmethod
     async def version(self, key: AggregateKey) -> tuple[Version, bool]:
         """Return an aggregate's version, and whether it is closed."""
 

@@ -77,18 +77,14 @@ class SqliteEventStore(EventStore):
         up_to: Version | None = None,
         limit: int,
     ) -> Sequence[StoredEvent]:
-        row = await self._session.row(
-            "read_aggregate",
-            {
-                "tenant_id": key.tenant_id,
-                "domain": key.domain,
-                "aggregate_id": key.aggregate_id,
-                "after": after,
-                "up_to": up_to,
-                "limit": limit,
-            },
-        )
+        row = await self._session.row("read_aggregate", _history(key, after, up_to, limit))
         return unpack_events(*row) if row else []
+
+    async def read_history(
+        self, key: AggregateKey, *, after: Version, up_to: Version | None = None, limit: int
+    ) -> bytes:
+        row = await self._session.row("concat_aggregate", _history(key, after, up_to, limit))
+        return bytes(row[0]) if row else b""
 
     async def version(self, key: AggregateKey) -> tuple[Version, bool]:
         row = await self._session.row(
@@ -104,3 +100,14 @@ class SqliteEventStore(EventStore):
     async def position_before(self, time: int) -> Position:
         row = await self._session.row("position_before", {"time": time, "head": self._session.head})
         return Position(row[0]) if row else Position(0)
+
+
+def _history(key: AggregateKey, after: Version, up_to: Version | None, limit: int) -> dict[str, str | int | None]:
+    return {
+        "tenant_id": key.tenant_id,
+        "domain": key.domain,
+        "aggregate_id": key.aggregate_id,
+        "after": after,
+        "up_to": up_to,
+        "limit": limit,
+    }
