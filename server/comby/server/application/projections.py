@@ -19,6 +19,7 @@ from comby.server.application.limits import Limits
 from comby.server.application.log_tail import LogTail, TailEvent
 from comby.server.application.registry import Registry
 from comby.server.application.requests import ConsumerView
+from comby.server.application.watchdog import Watchdog
 from comby.server.domain.identity import Position
 from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.projection import Projection
@@ -90,6 +91,7 @@ class Generation:
         tail: LogTail,
         registry: Registry,
         middleware: list[EventMiddleware],
+        watchdog: Watchdog,
         limits: Limits,
     ) -> None:
         self.projection = projection
@@ -99,6 +101,7 @@ class Generation:
         self._queue = queue
         self._registry = registry
         self._middleware = middleware
+        self._watchdog = watchdog
         self._stored = consumer.position
         filter = EventFilter(types=registry.names_of(projection.handlers))
         self.follower = Follower(projection.name, tail, filter, limits, consumer.position, self._handle)
@@ -132,12 +135,12 @@ class Generation:
         handler = self.projection.handlers.get(type(one.event))
         if handler is None:
             return
-        if self._middleware:
-            await through_middleware(
-                self._middleware, one, self.projection.name, lambda: handler(self.projection, one, rows)
-            )
-        else:
-            await handler(self.projection, one, rows)
+        name = self.projection.name
+
+        async def handle() -> None:
+            await self._watchdog.guard(name, handler(self.projection, one, rows))
+
+        await through_middleware(self._middleware, one, name, handle)
 
     async def save_position(self) -> None:
         """Store how far it has come over events that it does not handle."""
@@ -160,10 +163,11 @@ class Projections:
         tail: LogTail,
         registry: Registry,
         middleware: list[EventMiddleware],
+        watchdog: Watchdog,
         limits: Limits,
     ) -> None:
         self._store = store
-        self._parts = (store, queue, tail, registry, middleware, limits)
+        self._parts = (store, queue, tail, registry, middleware, watchdog, limits)
         self._tail = tail
         self._registry = registry
         self._live: dict[str, Generation] = {}

@@ -25,6 +25,7 @@ from comby.server.application.requests import QueryAnswer, QueryRequest
 from comby.server.application.scrubbing import Scrubber
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.application.validation import Validation
+from comby.server.application.watchdog import Watchdog
 from comby.server.domain.aggregate import Aggregate
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import Position
@@ -47,6 +48,7 @@ class QueryBus:
         tail: LogTail,
         tokens: ConsistencyTokens,
         middleware: list[QueryMiddleware],
+        watchdog: Watchdog,
         limits: Limits,
     ) -> None:
         self._registry = registry
@@ -55,6 +57,7 @@ class QueryBus:
         self._tail = tail
         self._tokens = tokens
         self._middleware = middleware
+        self._watchdog = watchdog
         self._limits = limits
         self._scrubber = Scrubber()
         self._read_models = read_models
@@ -84,7 +87,8 @@ class QueryBus:
         await self._cover(kind, request.token)
         before: Message | None = None
         try:
-            async for answer in kind.handler(query, self._context(kind, request.context)):
+            answers = kind.handler(query, self._context(kind, request.context))
+            async for answer in self._guarded(kind.identifier, answers):
                 self._scrubber.scrub(answer)
                 if answer != before:
                     before = type(answer)()
@@ -92,6 +96,14 @@ class QueryBus:
                     yield answer
         except Rejected as rejected:
             raise BusinessRule(kind.identifier.partition(".")[0], rejected) from None
+
+    async def _guarded(self, label: str, answers: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        while True:
+            try:
+                answer = await self._watchdog.guard(label, anext(answers))
+            except StopAsyncIteration:
+                return
+            yield answer
 
     def _admit(self, request: QueryRequest) -> tuple[QueryType, Message]:
         kind = self._registry.queries.get(request.type)
@@ -128,7 +140,7 @@ class QueryBus:
         async def proceed(depth: int = 0) -> Message:
             if depth < len(self._middleware):
                 return await self._middleware[depth].on_query(query, request, lambda: proceed(depth + 1))
-            answer: Message = await kind.handler(query, context)
+            answer: Message = await self._watchdog.guard(kind.identifier, kind.handler(query, context))
             return answer
 
         return await proceed()

@@ -23,6 +23,7 @@ from comby.server.application.log_tail import LogTail, TailEvent
 from comby.server.application.reactions import Reaction
 from comby.server.application.registry import Registry
 from comby.server.application.requests import ConsumerView
+from comby.server.application.watchdog import Watchdog
 from comby.server.domain.identity import AggregateKey, Position
 from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.reactor import Reactor
@@ -56,6 +57,7 @@ class ReactorParts:
     tail: LogTail
     registry: Registry
     middleware: list[EventMiddleware]
+    watchdog: Watchdog
     limits: Limits
     bus: CommandBus
     records: CommandRecords
@@ -127,7 +129,11 @@ class RunningReactor:
             replay = stored.position <= self._since
             reaction = Reaction(self.reactor, one, attempt, replay, self._parts.bus, self._parts.records)
             name = self.reactor.name
-            await through_middleware(self._parts.middleware, one, name, lambda: handler(self.reactor, one, reaction))
+
+            async def handle() -> None:
+                await self._parts.watchdog.guard(name, handler(self.reactor, one, reaction))
+
+            await through_middleware(self._parts.middleware, one, name, handle)
         except ShuttingDown:
             raise  # no failure of the reactor: the event is handled after the next start
         except (Exception, asyncio.CancelledError) as error:

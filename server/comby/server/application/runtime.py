@@ -68,11 +68,19 @@ class Runtime:
         self.queue = CommitQueue(store.events, self.bus, limits, self.tail.offer)
         self.repository = Repository(store, registry, limits)
         self.watchdog = Watchdog(interrupt=limits.handler_interrupt, abort=limits.handler_abort)
-        self.projections = Projections(store, self.queue, self.tail, registry, middleware.events, limits)
+        self.projections = Projections(store, self.queue, self.tail, registry, middleware.events, self.watchdog, limits)
         self._wire_commands(middleware, validation, limits)
         self._wire_reads(middleware, validation, limits)
         parts = ReactorParts(
-            store, self.queue, self.tail, registry, middleware.events, limits, self.commands, self.records
+            store,
+            self.queue,
+            self.tail,
+            registry,
+            middleware.events,
+            self.watchdog,
+            limits,
+            self.commands,
+            self.records,
         )
         self.reactors = Reactors(parts)
 
@@ -101,6 +109,7 @@ class Runtime:
             self.tail,
             self.tokens,
             middleware.queries,
+            self.watchdog,
             limits,
         )
         self.history = History(self._registry, self.repository, read_models, events)

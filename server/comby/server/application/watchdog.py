@@ -30,6 +30,10 @@ class HandlerInterrupted(BaseException):
     one that catches it all the same, and goes on, ends with the process."""
 
 
+class HandlerStuck(Exception):
+    """A handler of an event or a query held the event loop for too long, and was interrupted."""
+
+
 class Watchdog:
     """Watches one handler at a time, since only one holds the event loop."""
 
@@ -69,6 +73,13 @@ class Watchdog:
     def watched(self, label: str, awaitable: Awaitable[T]) -> "Watched[T]":
         """Watch each step of an async handler."""
         return Watched(self, label, awaitable)
+
+    async def guard(self, label: str, awaitable: Awaitable[T]) -> T:
+        """Watch a handler of an event or a query. Raises HandlerStuck when it was interrupted."""
+        try:
+            return await self.watched(label, awaitable)
+        except HandlerInterrupted:
+            raise HandlerStuck(label) from None
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         due = self._since is not None and time.monotonic() - self._since >= self._interrupt
