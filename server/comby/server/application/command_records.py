@@ -45,7 +45,6 @@ from comby.server.ports.event_store import (
 )
 from comby.server.ports.store import Store
 
-DEFAULT_PAGE = 100
 Cover = Callable[[Receipt], Awaitable[None]]
 
 
@@ -81,7 +80,7 @@ class CommandRecords:
 
     async def list(self, request: CommandListRequest) -> CommandPage:
         """Return a page of stored commands, the last accepted first. Raises InvalidToken."""
-        size = min(request.page_size or DEFAULT_PAGE, self._limits.page_size)
+        size = self._limits.page(request.page_size)
         scope = f"commands/{request.context.tenant_id}/{sorted(request.stages)}/{request.type}/{request.aggregate_id}"
         before = None
         if request.page_token:

@@ -3,25 +3,43 @@ open."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from comby.server.application import incidents
 from comby.server.application.cancellation import being_cancelled
 from comby.server.application.claims import now_micros
+from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.errors import ShuttingDown
 from comby.server.application.limits import Limits
 from comby.server.application.log_tail import LogTail, TailEvent
+from comby.server.application.registry import Registry
 from comby.server.application.requests import ConsumerFailure
+from comby.server.application.watchdog import Watchdog
 from comby.server.domain.identity import Position
 from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.recorded import Recorded
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import EventFilter
+from comby.server.ports.store import Store
 
 BACKOFF = 0.1
 """Seconds before a failed page is tried again; doubled each time."""
 LONGEST_BACKOFF = 10.0
 PAGE_EVENTS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerParts:
+    """What every projection and every reactor is given."""
+
+    store: Store
+    queue: CommitQueue
+    tail: LogTail
+    registry: Registry
+    middleware: list[EventMiddleware]
+    watchdog: Watchdog
+    limits: Limits
 
 
 class Superseded(Exception):

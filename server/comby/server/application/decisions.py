@@ -17,11 +17,11 @@ from comby.server.application.errors import (
     VersionMismatch,
 )
 from comby.server.application.event_codec import new_event
-from comby.server.application.indexing import index
 from comby.server.application.limits import Limits
 from comby.server.application.pending import Pending
 from comby.server.application.registry import Registry
 from comby.server.application.repository import Loaded
+from comby.server.application.state_rows import state_row
 from comby.server.application.watchdog import Watchdog
 from comby.server.domain.aggregate import Aggregate
 from comby.server.domain.context import Execution
@@ -197,7 +197,7 @@ class Decider:
                 if kind.closes:
                     closes.add(part.key)
             written.append(_written(part, version, part.key in closes))
-            states.append(_row(part, version, written[-1].state))
+            states.append(state_row(part.kind, part.key, version, part.aggregate.state, written[-1].state))
         if len(events) > self._limits.events_per_command:
             return self._too_large(run, "events_per_command", self._limits.events_per_command, len(events))
         return Decision(
@@ -277,15 +277,3 @@ def _written(part: Part, version: Version, closed: bool) -> Written:
     state = part.aggregate.state
     loaded = Loaded(version, state, closed, part.kind)
     return Written(part.key, part.kind, part.loaded.version, loaded, state.SerializeToString())
-
-
-def _row(part: Part, version: Version, state: bytes) -> PutRow:
-    return PutRow(
-        model=part.kind.model,
-        tenant_id=part.key.tenant_id,
-        key=part.key.aggregate_id,
-        row=state,
-        fields=index(part.aggregate.state, part.kind.indexed),
-        stamp=part.kind.stamp,
-        version=version,
-    )

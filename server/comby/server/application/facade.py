@@ -43,8 +43,6 @@ from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
 from comby.server.ports.store import Store
 
-DEFAULT_PAGE = 100
-
 
 class Facade(Registration):
     """Register, then enter it as an async context manager; all refusals of the app come then, as RegistrationRefused.
@@ -194,7 +192,7 @@ class Facade(Registration):
         if reactor and reactor not in self._running.reactors.running:
             raise ConsumerNotFound(reactor)
         scope = f"waiting/{context.tenant_id}/{reactor}"
-        size = min(page_size or DEFAULT_PAGE, self.limits.page_size)
+        size = self.limits.page(page_size)
         start = int(read_page_token(scope, page_token, int)[0]) if page_token else 0
         found: list[WaitingKey] = []
         for name, running in sorted(self._running.reactors.running.items()):
@@ -216,7 +214,7 @@ class Facade(Registration):
         return resolved
 
     async def _announce(self, runtime: Runtime) -> None:
-        """Pass the head on to the broker, and the broker's announcements to the bus."""
+        """Pass the head on to the broker."""
         position = runtime.bus.position
         while True:
             await runtime.bus.above(position)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+DEFAULT_PAGE = 100
+"""Rows of a page when the caller does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +71,7 @@ class Limits:
     """Commands of one pipeline that are not answered yet."""
     reactor_concurrency: int = 16
     """Aggregates whose events one reactor handles at once."""
+
+    def page(self, asked: int) -> int:
+        """Return the rows of a page: what was asked for, 0 for the default, and no more than `page_size`."""
+        return min(asked or DEFAULT_PAGE, self.page_size)

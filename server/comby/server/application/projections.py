@@ -10,18 +10,13 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 
-from comby.server.application.commit_queue import CommitQueue
-from comby.server.application.consumers import Follower, Superseded, through_middleware
+from comby.server.application.consumers import ConsumerParts, Follower, Superseded, through_middleware
 from comby.server.application.errors import ConsumerNotFound, RebuildRunning
 from comby.server.application.event_codec import recorded
 from comby.server.application.indexing import index
-from comby.server.application.limits import Limits
-from comby.server.application.log_tail import LogTail, TailEvent
-from comby.server.application.registry import Registry
+from comby.server.application.log_tail import TailEvent
 from comby.server.application.requests import ConsumerView
-from comby.server.application.watchdog import Watchdog
 from comby.server.domain.identity import Position
-from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.projection import Projection
 from comby.server.ports.checkpoint_store import (
     AdvanceConsumer,
@@ -30,7 +25,6 @@ from comby.server.ports.checkpoint_store import (
 )
 from comby.server.ports.event_store import EventFilter
 from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore
-from comby.server.ports.store import Store
 
 _log = structlog.get_logger("comby.projections")
 
@@ -86,25 +80,19 @@ class Generation:
         self,
         projection: Projection[Any],
         consumer: Consumer,
-        store: Store,
-        queue: CommitQueue,
-        tail: LogTail,
-        registry: Registry,
-        middleware: list[EventMiddleware],
-        watchdog: Watchdog,
-        limits: Limits,
+        parts: ConsumerParts,
     ) -> None:
         self.projection = projection
         self.number = consumer.generation
         self.model = model_of(projection.name, consumer.generation)
-        self._rows = store.read_models
-        self._queue = queue
-        self._registry = registry
-        self._middleware = middleware
-        self._watchdog = watchdog
+        self._rows = parts.store.read_models
+        self._queue = parts.queue
+        self._registry = parts.registry
+        self._middleware = parts.middleware
+        self._watchdog = parts.watchdog
         self._stored = consumer.position
-        filter = EventFilter(types=registry.names_of(projection.handlers))
-        self.follower = Follower(projection.name, tail, filter, limits, consumer.position, self._handle)
+        filter = EventFilter(types=parts.registry.names_of(projection.handlers))
+        self.follower = Follower(projection.name, parts.tail, filter, parts.limits, consumer.position, self._handle)
 
     async def _handle(self, follower: Follower, events: list[TailEvent], through: Position) -> None:
         tenants: dict[str, RowChanges] = {}
@@ -156,20 +144,11 @@ class Generation:
 class Projections:
     """All projections of a facade: the live generation of each, and those being rebuilt."""
 
-    def __init__(
-        self,
-        store: Store,
-        queue: CommitQueue,
-        tail: LogTail,
-        registry: Registry,
-        middleware: list[EventMiddleware],
-        watchdog: Watchdog,
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._parts = (store, queue, tail, registry, middleware, watchdog, limits)
-        self._tail = tail
-        self._registry = registry
+    def __init__(self, parts: ConsumerParts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._tail = parts.tail
+        self._registry = parts.registry
         self._live: dict[str, Generation] = {}
         self._building: dict[str, Generation] = {}
         self._beginning: set[str] = set()
@@ -276,7 +255,7 @@ class Projections:
         )
 
     def _run(self, projection: Projection[Any], consumer: Consumer) -> Generation:
-        generation = Generation(projection, consumer, *self._parts)
+        generation = Generation(projection, consumer, self._parts)
         self._tasks[generation] = asyncio.get_running_loop().create_task(generation.follower.run())
         return generation
 

@@ -14,18 +14,13 @@ from comby.server.application.cancellation import being_cancelled
 from comby.server.application.claims import now_micros
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
-from comby.server.application.commit_queue import CommitQueue
-from comby.server.application.consumers import Follower, Superseded, through_middleware
+from comby.server.application.consumers import ConsumerParts, Follower, Superseded, through_middleware
 from comby.server.application.errors import ShuttingDown
 from comby.server.application.event_codec import recorded
-from comby.server.application.limits import Limits
-from comby.server.application.log_tail import LogTail, TailEvent
+from comby.server.application.log_tail import TailEvent
 from comby.server.application.reactions import Reaction
-from comby.server.application.registry import Registry
 from comby.server.application.requests import ConsumerView
-from comby.server.application.watchdog import Watchdog
 from comby.server.domain.identity import AggregateKey, Position
-from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.reactor import Reactor
 from comby.server.ports.checkpoint_store import (
     AdvanceConsumer,
@@ -37,7 +32,6 @@ from comby.server.ports.checkpoint_store import (
     WaitingKey,
 )
 from comby.server.ports.event_store import EventFilter, StoredEvent
-from comby.server.ports.store import Store
 
 BACKOFF = 0.2
 """Seconds before the second attempt of an event; doubled before each further one."""
@@ -48,17 +42,10 @@ WAITING_KEYS = 10_000
 """Keys of one reactor that may wait; beyond, the reactor stands still."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReactorParts:
-    """What every reactor is given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactorParts(ConsumerParts):
+    """What a reactor is given besides."""
 
-    store: Store
-    queue: CommitQueue
-    tail: LogTail
-    registry: Registry
-    middleware: list[EventMiddleware]
-    watchdog: Watchdog
-    limits: Limits
     bus: CommandBus
     records: CommandRecords
 

@@ -16,8 +16,6 @@ from comby.server.domain.projection import Page
 from comby.server.domain.query import Versioned
 from comby.server.ports.read_model_store import ReadModelStore, RowQuery, StoredRow
 
-DEFAULT_PAGE = 100
-
 
 class ReadModels:
     """Reads the read models of one facade."""
@@ -67,7 +65,7 @@ class ReadModels:
             raise InvalidMessage(
                 descriptor.full_name, [FieldViolation("page_size", "int32.gte", "must not be negative")]
             )
-        size = min(page_size or DEFAULT_PAGE, self._limits.page_size)
+        size = self._limits.page(page_size)
         scope = f"{name}/{tenant_id}/{sorted(encoded.items())}/{order_by}/{descending}"
         after = None
         if page_token:

@@ -6,12 +6,11 @@ import structlog
 from comby.server.application import incidents
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.contract import AggregateType
-from comby.server.application.indexing import index
 from comby.server.application.registry import Registry
 from comby.server.application.repository import Repository
+from comby.server.application.state_rows import state_row
 from comby.server.domain.identity import AggregateKey
 from comby.server.ports.event_store import Refreshed, RefreshState
-from comby.server.ports.read_model_store import PutRow
 from comby.server.ports.store import Store
 
 _log = structlog.get_logger("comby.refresh")
@@ -34,15 +33,7 @@ async def _refresh(kind: AggregateType, store: Store, repository: Repository, qu
         for tenant_id, aggregate_id in stale:
             key = AggregateKey(tenant_id, kind.domain, aggregate_id)
             loaded = await repository.fold(key, kind)
-            row = PutRow(
-                model=kind.model,
-                tenant_id=tenant_id,
-                key=aggregate_id,
-                row=loaded.state.SerializeToString(),
-                fields=index(loaded.state, kind.indexed),
-                stamp=kind.stamp,
-                version=loaded.version,
-            )
+            row = state_row(kind, key, loaded.version, loaded.state, loaded.state.SerializeToString())
             verdict = await queue.submit(RefreshState(key=key, version=loaded.version, state=row))
             written += isinstance(verdict, Refreshed) and verdict.written
         done += len(stale)

@@ -7,6 +7,7 @@ from comby.server.application.claims import Claims
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
 from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.consumers import ConsumerParts
 from comby.server.application.decisions import Decider
 from comby.server.application.event_bus import EventBus
 from comby.server.application.executor import Executor, Settlement
@@ -68,21 +69,31 @@ class Runtime:
         self.queue = CommitQueue(store.events, self.bus, limits, self.tail.offer)
         self.repository = Repository(store, registry, limits)
         self.watchdog = Watchdog(interrupt=limits.handler_interrupt, abort=limits.handler_abort)
-        self.projections = Projections(store, self.queue, self.tail, registry, middleware.events, self.watchdog, limits)
+        parts = ConsumerParts(
+            store=store,
+            queue=self.queue,
+            tail=self.tail,
+            registry=registry,
+            middleware=middleware.events,
+            watchdog=self.watchdog,
+            limits=limits,
+        )
+        self.projections = Projections(parts)
         self._wire_commands(middleware, validation, limits)
         self._wire_reads(middleware, validation, limits)
-        parts = ReactorParts(
-            store,
-            self.queue,
-            self.tail,
-            registry,
-            middleware.events,
-            self.watchdog,
-            limits,
-            self.commands,
-            self.records,
+        self.reactors = Reactors(
+            ReactorParts(
+                store=store,
+                queue=self.queue,
+                tail=self.tail,
+                registry=registry,
+                middleware=middleware.events,
+                watchdog=self.watchdog,
+                limits=limits,
+                bus=self.commands,
+                records=self.records,
+            )
         )
-        self.reactors = Reactors(parts)
 
     def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
 
+from comby.server.application.names import TENANT
 from comby.server.application.requests import Stage
 from comby.server.domain.identity import DEFAULT_TENANT, Version
 from comby.server.rpc.errors import InvalidMetadata
 
-TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(s|ms)", re.ASCII)
 VERSION = re.compile(r"[0-9]{1,19}", re.ASCII)

@@ -48,25 +48,11 @@ class SqliteEventStore(EventStore):
         max_bytes: int,
         backwards: bool = False,
     ) -> EventPage:
-        request = PageRequest(
-            after=after,
-            filter=filter,
-            limit=limit,
-            max_bytes=max_bytes,
-            backwards=backwards,
-            head=self._session.head,
-        )
+        request = self._request(after, filter, limit, max_bytes, backwards=backwards)
         return await self._session.read(lambda connection: read_page(connection, self._session.sql, request))
 
     async def read_elements(self, *, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> ElementPage:
-        request = PageRequest(
-            after=after,
-            filter=filter,
-            limit=limit,
-            max_bytes=max_bytes,
-            backwards=False,
-            head=self._session.head,
-        )
+        request = self._request(after, filter, limit, max_bytes)
         return await self._session.read(lambda connection: read_element_page(connection, self._session.sql, request))
 
     async def read_aggregate(
@@ -100,6 +86,18 @@ class SqliteEventStore(EventStore):
     async def position_before(self, time: int) -> Position:
         row = await self._session.row("position_before", {"time": time, "head": self._session.head})
         return Position(row[0]) if row else Position(0)
+
+    def _request(
+        self, after: Position, filter: EventFilter, limit: int, max_bytes: int, *, backwards: bool = False
+    ) -> PageRequest:
+        return PageRequest(
+            after=after,
+            filter=filter,
+            limit=limit,
+            max_bytes=max_bytes,
+            backwards=backwards,
+            head=self._session.head,
+        )
 
 
 def _history(key: AggregateKey, after: Version, up_to: Version | None, limit: int) -> dict[str, str | int | None]:
