@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import comby.client
-from comby.client import Comby
+from comby.client import Comby, Stage
 from shop.stock.v1.stock_pb2 import AddStock
 from tests.polyglot.sellers import sell_with_client
 from tests.polyglot.shop_clients import Follower, handled, position_of
@@ -80,7 +80,7 @@ async def _write(caller: Comby, killed: asyncio.Event) -> None:
         for number in range(MOST_WRITES):
             if killed.is_set():
                 return
-            await pipeline.dispatch(AddStock(sku=f"sku {number}", quantity=1))
+            await pipeline.dispatch(AddStock(sku=f"sku {number}", quantity=1), wait=Stage.EXECUTED)
             if number % 20 == 0:
                 await asyncio.sleep(20 / WRITES_PER_SECOND)
     raise AssertionError(f"the subscribers do not get on: {MOST_WRITES} events were written meanwhile")
