@@ -39,7 +39,7 @@ from comby.server.application.tokens import make_page_token, read_page_token
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
-from comby.server.ports.broker import Broker
+from comby.server.ports.broker import Announcement, Broker
 from comby.server.ports.checkpoint_store import WaitingKey
 from comby.server.ports.store import Store
 
@@ -219,7 +219,7 @@ class Facade(Registration):
         while True:
             await runtime.bus.above(position)
             position = runtime.bus.position
-            await self._broker.announce(position)
+            await self._broker.announce(Announcement(head=position))
 
     def _spawn(self, what: str, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

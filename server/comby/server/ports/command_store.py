@@ -1,7 +1,7 @@
 """Stored commands: the durable queue, and the memory of what each request id came to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,13 +97,20 @@ class CommandStore(ABC):
         """Return at most `limit` commands, the last accepted first."""
 
     @abstractmethod
-    async def open(self, *, after_seq: int, due: int, limit: int) -> Sequence[StoredCommand]:
+    async def open(
+        self, *, after_seq: int, due: int, limit: int, partitions: Collection[int] | None = None
+    ) -> Sequence[StoredCommand]:
         """Return accepted commands with a higher `accept_seq` and `not_before` unset or at most `due`, in the order
-        of acceptance."""
+        of acceptance; those of some partitions only, where they are named."""
 
     @abstractmethod
-    async def next_due(self, *, after: int) -> int | None:
-        """Return the earliest `not_before` above `after` of an accepted command, or None."""
+    async def next_due(self, *, after: int, partitions: Collection[int] | None = None) -> int | None:
+        """Return the earliest `not_before` above `after` of an accepted command, of some partitions only where they are
+        named; or None."""
+
+    @abstractmethod
+    async def ended(self, keys: Collection[CommandKey]) -> Sequence[CommandKey]:
+        """Return those of the commands that are stored and not accepted (any more): final, or parked."""
 
     @abstractmethod
     async def count_open(self) -> Mapping[str, int]:

@@ -57,6 +57,14 @@ class VersionCheck:
     version: Version
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Under which ownership of its partition a command is executed: in another epoch the request answers Fenced."""
+
+    partition: int
+    epoch: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptCommand:
     """Stores a command for later execution. Answers CommandAccepted or CommandKnown."""
@@ -66,9 +74,10 @@ class AcceptCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartCommand:
-    """Counts an attempt of an accepted command before it begins. Answers CommandStarted or CommandNotOpen."""
+    """Counts an attempt of an accepted command before it begins. Answers CommandStarted, CommandNotOpen or Fenced."""
 
     key: CommandKey
+    fence: Fence | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +87,7 @@ class FinishCommand:
     With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a
     CommandKey an accepted row is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are
     made in the order of requests, each seeing what those before it in the batch wrote; a failed one answers
-    VersionConflict with every violated check. Otherwise Committed.
+    VersionConflict with every violated check. Before all of that, Fenced is answered where the fence does not hold. Otherwise Committed.
 
     Each event's version must follow the checked version of its aggregate without a gap, and every aggregate that is
     written or closed has a check. `closes` are the aggregates that end, for good; the store notes it and refuses
@@ -93,6 +102,7 @@ class FinishCommand:
     events: tuple[NewEvent, ...] = ()
     closes: frozenset[AggregateKey] = frozenset()
     states: tuple[PutRow, ...] = ()
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +205,11 @@ class Refreshed:
     written: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The partition has another owner, or had one in between: nothing was written."""
+
+
 Verdict: TypeAlias = (
     CommandAccepted
     | CommandKnown
@@ -206,6 +221,7 @@ Verdict: TypeAlias = (
     | Refreshed
     | Advanced
     | CheckpointMoved
+    | Fenced
 )
 
 

@@ -1,33 +1,18 @@
-"""The broker inside one process: announcements reach everybody who listens in it, and nobody else."""
+"""The broker inside one process, which has nobody to tell: its own consumers are woken by the event bus."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from comby.server.domain.identity import Position
-from comby.server.ports.broker import Broker
+from comby.server.ports.broker import Announcement, Broker
 
 
 class InProcessBroker(Broker):
-    """Keeps the highest head that was announced, and wakes those who wait for a higher one."""
+    """Says nothing and hears nothing."""
 
-    def __init__(self) -> None:
-        self._head = Position(0)
-        self._moved = asyncio.Event()
+    async def announce(self, announcement: Announcement) -> None:
+        """Say nothing: nobody else serves the log."""
 
-    async def announce(self, head: Position) -> None:
-        """Say that the log's head has moved; a lower one than before says nothing."""
-        if head > self._head:
-            self._head = head
-            self._moved.set()
-            self._moved = asyncio.Event()
-
-    async def announcements(self) -> AsyncIterator[Position]:
-        """Yield the highest head, each time that it has moved."""
-        told = Position(0)
-        while True:
-            moved = self._moved
-            if self._head > told:
-                told = self._head
-                yield told
-            else:
-                await moved.wait()
+    async def announcements(self) -> AsyncIterator[Announcement]:
+        """Hear nothing."""
+        await asyncio.get_running_loop().create_future()
+        yield  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """Stored commands in SQLite."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import apsw
 
@@ -43,12 +43,21 @@ class SqliteCommandStore(CommandStore):
             limit=limit,
         )
 
-    async def open(self, *, after_seq: int, due: int, limit: int) -> Sequence[StoredCommand]:
-        return await self._page("open_commands", after_seq=after_seq, due=due, limit=limit)
+    async def open(
+        self, *, after_seq: int, due: int, limit: int, partitions: Collection[int] | None = None
+    ) -> Sequence[StoredCommand]:
+        return await self._page(
+            "open_commands", after_seq=after_seq, due=due, limit=limit, partitions=_numbers(partitions)
+        )
 
-    async def next_due(self, *, after: int) -> int | None:
-        row = await self._session.row("next_due", {"after": after})
+    async def next_due(self, *, after: int, partitions: Collection[int] | None = None) -> int | None:
+        row = await self._session.row("next_due", {"after": after, "partitions": _numbers(partitions)})
         return row[0] if row else None
+
+    async def ended(self, keys: Collection[CommandKey]) -> Sequence[CommandKey]:
+        wanted = json.dumps([(key.tenant_id, key.request_id) for key in keys])
+        row = await self._session.row("ended_commands", {"keys": wanted})
+        return [CommandKey(*key) for key in json.loads(row[0])] if row else []
 
     async def count_open(self) -> Mapping[str, int]:
         row = await self._session.row("count_open", {})
@@ -64,9 +73,13 @@ class SqliteCommandStore(CommandStore):
 
         return await self._session.write(count)
 
-    async def _page(self, name: str, **bindings: str | int) -> Sequence[StoredCommand]:
+    async def _page(self, name: str, **bindings: str | int | None) -> Sequence[StoredCommand]:
         row = await self._session.row(name, bindings)
         return unpack_commands(*row) if row else []
+
+
+def _numbers(partitions: Collection[int] | None) -> str | None:
+    return None if partitions is None else json.dumps(sorted(partitions))
 
 
 def _changed(connection: apsw.Connection, sql: str, bindings: dict[str, int]) -> int:

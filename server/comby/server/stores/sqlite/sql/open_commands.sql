@@ -4,6 +4,7 @@ select
 from (
   select accept_seq from commands indexed by commands_open
   where status = 'accepted' and accept_seq > :after_seq and (not_before is null or not_before <= :due)
+    and (:partitions is null or partition in (select value from json_each(:partitions)))
   order by accept_seq
   limit :limit
 ) as listed
