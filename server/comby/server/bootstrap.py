@@ -9,7 +9,6 @@ from pathlib import Path
 
 from comby.server.application.facade import Facade
 from comby.server.apps import App
-from comby.server.brokers.memory.broker import InProcessBroker
 from comby.server.ports.store import Store
 from comby.server.rpc.grpc_server import TlsFiles, build_server
 from comby.server.rpc.health import Health
@@ -42,7 +41,7 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store))
-        facade = Facade(name or app_name(settings.app), store, InProcessBroker(), settings.limits)
+        facade = Facade(name or app_name(settings.app), store, settings.limits)
         app(facade)
         await stack.enter_async_context(facade)
         health = Health(services_of(facade))

@@ -1,13 +1,15 @@
 """The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
 
+Among several instances any of them accepts a command, and its owner executes it: one that is waited for is forwarded, every other one is
+left to the store, from where the owner claims it.
+
 Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its
 row, its events and its
 outcome are one commit. Whoever waits too long in the queue is stored after all.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +20,6 @@ from comby.server.application.admission import Admission
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.errors import (
     FacadeError,
-    Overloaded,
     RequestIdReused,
     ShuttingDown,
     Unavailable,
@@ -26,7 +27,9 @@ from comby.server.application.errors import (
 from comby.server.application.executor import Settlement, begun
 from comby.server.application.lanes import Lanes
 from comby.server.application.limits import Limits
+from comby.server.application.open_commands import OpenCommands
 from comby.server.application.outcomes import Outcomes
+from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Pending, Waiter
 from comby.server.application.receipts import accepted_receipt, receipt_of
 from comby.server.application.requests import CommandRequest, Receipt, Stage
@@ -40,9 +43,12 @@ from comby.server.ports.event_store import (
     CommandKnown,
     Verdict,
 )
+from comby.server.ports.peers import PeerUnreachable
 
 _log = structlog.get_logger("comby.commands")
 Cover = Callable[[Receipt, frozenset[str] | None], Awaitable[None]]
+Forwarding = Callable[[str, CommandRequest], Awaitable[Receipt]]
+"""Has a command dispatched by the instance at an address; see Peers.dispatch."""
 
 
 @dataclass(slots=True)
@@ -66,6 +72,8 @@ class CommandBus:
         tokens: ConsistencyTokens,
         limits: Limits,
         cover: Cover,
+        ownership: Ownership,
+        forwarding: Forwarding,
     ) -> None:
         self._admission = admission
         self._queue = queue
@@ -74,9 +82,10 @@ class CommandBus:
         self._tokens = tokens
         self._limits = limits
         self._cover = cover
+        self._ownership = ownership
+        self._forwarding = forwarding
         self._in_flight: dict[CommandKey, Pending] = {}
-        self._open: Counter[str] = Counter()
-        self._open_total = 0
+        self.open = OpenCommands(limits)
         self._young: list[Pending] = []
         self._old: list[Pending] = []
         self._sweep: asyncio.TimerHandle | None = None
@@ -98,11 +107,6 @@ class CommandBus:
         """Tell whether a command is in this process."""
         return key in self._in_flight
 
-    def count(self, opened: dict[str, int]) -> None:
-        """Take over the commands that were open when the process started."""
-        self._open.update(opened)
-        self._open_total = sum(self._open.values())
-
     def dispatch(self, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is
         over.
@@ -116,12 +120,14 @@ class CommandBus:
         known = self._in_flight.get(pending.key)
         if known is not None:
             return self._join(known, pending, request)
-        self._reserve(pending.key.tenant_id)
+        self.open.reserve(pending.key.tenant_id)
         waiter = self._waiter(pending, request)
         pending.waiters.append(waiter)
         self._in_flight[pending.key] = pending
-        if self._may_run_at_once(pending, request):
-            self._lanes.enqueue(pending)
+        if not self._ownership.owns(pending.new.partition):
+            self._send_to_owner(pending, request, waiter)
+        elif self._may_run_at_once(pending, request):
+            self._enqueue(pending)
             self._watch_age(pending)
         else:
             self._accept_in_order(pending)
@@ -129,7 +135,13 @@ class CommandBus:
 
     def settle(self, pending: Pending, settlement: Settlement) -> None:
         """Answer everybody who waits for a command that has left its lane."""
+        if settlement.returned:
+            self._return(pending)
+            return
         self._leave(pending)
+        self._tell_end(pending, settlement)
+
+    def _tell_end(self, pending: Pending, settlement: Settlement) -> None:
         receipt = settlement.receipt
         if receipt is None:
             error = settlement.error or Unavailable()
@@ -148,8 +160,21 @@ class CommandBus:
         """Queue a stored command that is not in this process yet."""
         if pending.key in self._in_flight:
             return
+        self.open.claim(pending.key.tenant_id)
         self._in_flight[pending.key] = pending
-        self._lanes.enqueue(pending)
+        self._enqueue(pending)
+
+    def lose(self, partitions: Collection[int]) -> None:
+        """Let go of the commands of partitions that are executed elsewhere from now on; what runs meets its fence."""
+        for pending in self._lanes.take_queued(partitions):
+            self._return(pending)
+
+    def reroute(self) -> None:
+        """Store the commands that were forwarded to an instance that does not own them any more: the present owner finds them."""
+        for pending in list(self._in_flight.values()):
+            if pending.forwarded and self._ownership.address_of(pending.new.partition) != pending.forwarded:
+                pending.forwarded = ""
+                self._accept(pending)
 
     @contextmanager
     def noting_movements(self) -> Iterator[Movements]:
@@ -159,18 +184,6 @@ class CommandBus:
             yield self._movements
         finally:
             self._movements = None
-
-    def adopt(self, tenant_id: str) -> None:
-        """Count a command that is open again."""
-        self._open[tenant_id] += 1
-        self._open_total += 1
-
-    def release(self, tenant_id: str) -> None:
-        """Count a command that is open no more."""
-        self._open[tenant_id] -= 1
-        self._open_total -= 1
-        if not self._open[tenant_id]:
-            del self._open[tenant_id]
 
     async def stop(self) -> None:
         """Fail those who still wait."""
@@ -191,20 +204,58 @@ class CommandBus:
             and not self.overflow
             and not self._lanes.backlog(pending.aggregate)
             and asyncio.get_running_loop().time() >= self.fast_path_after
+            and not self._ownership.suspicious(pending.new.partition)
         )
 
-    def _reserve(self, tenant_id: str) -> None:
-        limits = self._limits
-        if self._open[tenant_id] >= limits.open_commands_per_tenant:
-            raise Overloaded("open_commands_per_tenant", limits.open_commands_per_tenant)
-        if self._open_total >= limits.open_commands:
-            raise Overloaded("open_commands", limits.open_commands)
-        self.adopt(tenant_id)
+    def _enqueue(self, pending: Pending) -> None:
+        pending.fence = self._ownership.fence(pending.new.partition)
+        self._lanes.enqueue(pending)
+
+    def _send_to_owner(self, pending: Pending, request: CommandRequest, waiter: Waiter) -> None:
+        """Forward a command that is waited for to the instance that owns it; store every other one, for its owner to claim."""
+        address = self._ownership.address_of(pending.new.partition)
+        if waiter.goal is Stage.ACCEPTED or request.forwarded or not address:
+            self._accept(pending)
+        else:
+            pending.forwarded = address
+            self._spawn(self._forward(pending, request, address))
+
+    async def _forward(self, pending: Pending, request: CommandRequest, address: str) -> None:
+        """Have the owner dispatch a command; where it can not be reached, store the command, which is the same one if it is there already."""
+        try:
+            receipt = await self._forwarding(
+                address, replace(request, request_id=pending.key.request_id, forwarded=True)
+            )
+        except PeerUnreachable:
+            if pending.forwarded and self._in_flight.get(pending.key) is pending:
+                pending.forwarded = ""
+                self._accept(pending)
+            return
+        except FacadeError as error:
+            self._settle_forwarded(pending, Settlement(error=error))
+            return
+        self._settle_forwarded(pending, Settlement(receipt))
+
+    def _settle_forwarded(self, pending: Pending, settlement: Settlement) -> None:
+        """Settle what the owner answered, unless the command was stored here meanwhile: then the store tells its end."""
+        if self._in_flight.get(pending.key) is pending and not pending.durable:
+            self._leave(pending)
+            if settlement.receipt is not None and settlement.receipt.stage is Stage.ACCEPTED:
+                self.open.reopen(pending.key.tenant_id)
+            self._tell_end(pending, settlement)
+
+    def _return(self, pending: Pending) -> None:
+        """Give a command that was not executed here back to the store, or store it."""
+        if pending.durable:
+            self._put_aside(pending)
+            self.on_room()
+        else:
+            self._accept(pending)
 
     def _leave(self, pending: Pending) -> None:
         if self._in_flight.get(pending.key) is pending:
             del self._in_flight[pending.key]
-        self.release(pending.key.tenant_id)
+        self.open.close(pending.key.tenant_id)
         pending.settle()
         if self._movements is not None:
             self._movements.left.add(pending.key)
@@ -255,7 +306,10 @@ class CommandBus:
         accepted."""
         waiter.goal = Stage.ACCEPTED
         pending = self._in_flight.get(key, admitted)
-        if waiter.latest is not None or pending.durable:
+        if pending.forwarded and not pending.durable:
+            pending.forwarded = ""
+            self._accept(pending)
+        elif waiter.latest is not None or pending.durable:
             self._outcomes.remove(key, waiter)
             waiter.answer(waiter.latest or accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
         else:
@@ -329,7 +383,9 @@ class CommandBus:
 
     def _queue_stored(self, pending: Pending) -> None:
         """Queue a command that was just stored, unless it has to wait in the store: for its time, or for room here."""
-        if pending.new.not_before is not None:
+        if not self._ownership.owns(pending.new.partition):
+            self._put_aside(pending)
+        elif pending.new.not_before is not None:
             self._put_aside(pending)
             self.on_scheduled(pending.new.not_before)
         elif self.overflow or len(self._in_flight) > self._limits.claimed_commands:
@@ -339,10 +395,11 @@ class CommandBus:
             self._put_aside(pending)
             self._tell_room()
         else:
-            self._lanes.enqueue(pending)
+            self._enqueue(pending)
 
     def _put_aside(self, pending: Pending) -> None:
-        self._in_flight.pop(pending.key, None)
+        if self._in_flight.pop(pending.key, None) is not None:
+            self.open.leave(pending.key.tenant_id)
         self._hand_over(pending)
 
     def _hand_over(self, pending: Pending) -> None:

@@ -5,7 +5,7 @@ same log.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comby.server.application import incidents
@@ -54,10 +54,14 @@ class TailPage:
 class LogTail:
     """`level` tells how far the log has been read; run `run` as a task."""
 
-    def __init__(self, events: EventStore, bus: EventBus, limits: Limits) -> None:
+    def __init__(
+        self, events: EventStore, bus: EventBus, limits: Limits, read: Callable[[Sequence[StoredEvent]], None]
+    ) -> None:
+        """`read` is told the events that were read from the store, and not offered by this process."""
         self._events = events
         self._bus = bus
         self._limits = limits
+        self._read = read
         self._ring: list[TailEvent] = []
         self._start = Position(bus.position)
         self._bytes = 0
@@ -119,6 +123,7 @@ class LogTail:
             page = await self._events.read(
                 after=after, filter=EVERYTHING, limit=self._limits.commit_batch, max_bytes=self._limits.tail_bytes // 4
             )
+            self._read(page.events)
             self._append(page)
             if page.through <= after or page.through < self.level.position:
                 return

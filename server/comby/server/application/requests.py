@@ -30,7 +30,7 @@ class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
     `wait_timeout` is in seconds; None waits as long as the facade allows. `retried` tells that the caller has sent it
-    before.
+    before, and `forwarded` that another instance has taken it for ours.
     """
 
     type: str
@@ -42,6 +42,7 @@ class CommandRequest:
     expected_version: Version | None = None
     not_before: int | None = None
     retried: bool = False
+    forwarded: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
