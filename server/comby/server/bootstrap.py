@@ -47,14 +47,19 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     Raises RegistrationRefused, AddressUnavailable, SettingsRefused and the errors of the store.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store))
+        instance_id = str(uuid4())
+        store = await stack.enter_async_context(open_store(settings.store, sender=instance_id))
         facade = Facade(name or app_name(settings.app), store, settings.limits)
         app(facade)
         facade.seal()
         health = Health(services_of(facade))
         table = build_table(facade, health, server_version())
         server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
-        await _be_one_of_several(stack, facade, store.instances, settings, _address(settings.listen, port))
+        if store.instances is not None:
+            served = _address(settings.listen, port)
+            await _be_one_of_several(stack, facade, store.instances, settings, instance_id, served)
+        elif settings.read_only:
+            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
         await stack.enter_async_context(facade)
 
         async def stop() -> None:
@@ -77,17 +82,18 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
 
 
 async def _be_one_of_several(
-    stack: AsyncExitStack, facade: Facade, instances: InstanceStore | None, settings: Settings, served: str
+    stack: AsyncExitStack,
+    facade: Facade,
+    instances: InstanceStore,
+    settings: Settings,
+    instance_id: str,
+    served: str,
 ) -> None:
-    """Let the facade share the log with other instances, where the store is made for that. `served` is where callers reach it."""
-    if instances is None:
-        if settings.read_only:
-            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
-        return
+    """Let the facade share the log with other instances. `served` is where callers reach it."""
     table = build_instance_table(facade, settings.limits)
     server, port = build_server(table, settings.limits, listen=settings.internal_listen, tls=_internal_tls(settings))
     this = ThisInstance(
-        instance_id=str(uuid4()),
+        instance_id=instance_id,
         name=f"{socket.gethostname()}/{served}",
         address=settings.internal_address or _address(settings.internal_listen, port),
         eligible=not settings.read_only,
@@ -113,15 +119,18 @@ def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextMan
     return open_postgres_broker(settings.store, instance_id)
 
 
-def open_store(url: str) -> AbstractAsyncContextManager[Store]:
-    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
+def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextManager[Store]:
+    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known.
+
+    With a `sender` a store for several instances tells the others of each commit, in that name.
+    """
     match url.partition(":")[0]:
         case "sqlite":
             return open_sqlite(url)
         case "postgresql" | "postgres":
             from comby.server.stores.postgres import open_postgres  # an embedded server does without its driver
 
-            return open_postgres(url)
+            return open_postgres(url, sender=sender)
         case scheme:
             raise SettingsRefused(
                 f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://host/database"
