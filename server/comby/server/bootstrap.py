@@ -8,13 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from comby.server.application.facade import Facade
+from comby.server.application.relay import RelayOptions
 from comby.server.apps import App
 from comby.server.brokers.memory.broker import InProcessBroker
+from comby.server.domain.identity import LogIdentity
+from comby.server.ports.broker import Broker
+from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.store import Store
 from comby.server.rpc.grpc_server import TlsFiles, build_server
 from comby.server.rpc.health import Health
 from comby.server.rpc.services import build_table, services_of
-from comby.server.settings import Settings, SettingsRefused
+from comby.server.settings import Settings, SettingsRefused, read_broker
 from comby.server.stores.sqlite import backup, open_sqlite, restore
 
 FLUSH_SECONDS = 0.1
@@ -42,7 +46,10 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store))
-        facade = Facade(name or app_name(settings.app), store, InProcessBroker(), settings.limits)
+        called = name or app_name(settings.app)
+        broker, publisher = await _open_broker(stack, settings, called, store.events.identity)
+        relay = RelayOptions(history=settings.stream_history, keep=settings.stream_max_age)
+        facade = Facade(called, store, broker, settings.limits, publisher=publisher, relay=relay)
         app(facade)
         await stack.enter_async_context(facade)
         health = Health(services_of(facade))
@@ -84,6 +91,40 @@ def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
     _only_sqlite(url)
     restore(file, url, force=force)
+
+
+async def _open_broker(
+    stack: AsyncExitStack, settings: Settings, name: str, log: LogIdentity
+) -> tuple[Broker, EventPublisher | None]:
+    """Enter the broker. It need not be there: it is connected to in the background. Raises SettingsRefused."""
+    if not settings.broker:
+        return InProcessBroker(), None
+    from comby.server.brokers.nats import NatsOptions, OptionsRefused, StreamOptions, open_nats  # only where it is used
+
+    url = read_broker(settings.broker)
+    options = NatsOptions(
+        servers=url.servers,
+        tls=url.tls,
+        user=url.user,
+        password=url.password,
+        token=url.token,
+        credentials=settings.broker_credentials,
+        nkey=settings.broker_nkey,
+        ca=settings.broker_ca,
+        certificate=settings.broker_certificate,
+        key=settings.broker_key,
+        stream=StreamOptions(
+            max_age=settings.stream_max_age,
+            max_bytes=settings.stream_max_bytes,
+            replicas=settings.stream_replicas,
+            managed=settings.stream_managed,
+        ),
+    )
+    try:
+        opened = await stack.enter_async_context(open_nats(options, name=settings.broker_name or name, log=log))
+    except OptionsRefused as error:
+        raise SettingsRefused(f"broker: {error}") from None
+    return opened.broker, opened.publisher
 
 
 def app_name(reference: str) -> str:

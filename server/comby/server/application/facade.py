@@ -14,6 +14,7 @@ from comby.server.application.errors import ConsumerNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.refresh import refresh_states
 from comby.server.application.registration import Registration
+from comby.server.application.relay import RelayOptions
 from comby.server.application.requests import (
     AggregateListRequest,
     AggregatePage,
@@ -41,6 +42,7 @@ from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
 from comby.server.ports.broker import Announcement, Broker
 from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.store import Store
 
 
@@ -50,13 +52,24 @@ class Facade(Registration):
     Every method may raise Unavailable when the store can not be used now.
     """
 
-    def __init__(self, name: str, store: Store, broker: Broker, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        broker: Broker,
+        limits: Limits | None = None,
+        *,
+        publisher: EventPublisher | None = None,
+        relay: RelayOptions | None = None,
+    ) -> None:
         super().__init__()
         self.name = name
         self.limits = limits or Limits()
         self.validation = Validation()
         self._store = store
         self._broker = broker
+        self._publisher = publisher
+        self._relay = relay or RelayOptions()
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -65,6 +78,8 @@ class Facade(Registration):
         seal(self.registry)
         head = await self._store.events.head()
         runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head)
+        if self._publisher is not None:
+            runtime.publish_through(self._publisher, self._relay)
         self._runtime = runtime
         self._stack.enter_context(runtime.watchdog.running())
         if self._store.events.unclean:
@@ -78,6 +93,8 @@ class Facade(Registration):
         self._spawn("retention", runtime.claims.forget_old())
         self._spawn("refresh", refresh_states(self._store, self.registry, runtime.repository, runtime.queue))
         await runtime.reactors.start()
+        if runtime.relay is not None:
+            runtime.relay.start()
         return self
 
     async def __aexit__(
@@ -85,6 +102,8 @@ class Facade(Registration):
     ) -> None:
         runtime = self._running
         self.begin_stop()
+        if runtime.relay is not None:
+            await runtime.relay.stop()
         await runtime.reactors.stop()
         await runtime.commands.stop()
         await runtime.lanes.stop()
@@ -176,8 +195,11 @@ class Facade(Registration):
         return self._running.subscriptions.subscribe(request)
 
     async def consumers(self) -> Sequence[ConsumerView]:
-        """Return all projections and reactors, by name."""
+        """Return all projections and reactors, and the relay, by name."""
+        relay = self._running.relay
         views = [*self._running.projections.views(), *self._running.reactors.views()]
+        if relay is not None:
+            views.append(relay.view())
         return sorted(views, key=lambda view: view.name)
 
     async def rebuild_projection(self, name: str) -> ConsumerView:

@@ -15,7 +15,7 @@ from comby.server.application.errors import ConsumerNotFound, RebuildRunning
 from comby.server.application.event_codec import recorded
 from comby.server.application.indexing import index
 from comby.server.application.log_tail import TailEvent
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.domain.identity import Position
 from comby.server.domain.projection import Projection
 from comby.server.ports.checkpoint_store import (
@@ -230,7 +230,7 @@ class Projections:
         building = self._building.get(name)
         return ConsumerView(
             name=name,
-            reactor=False,
+            kind=ConsumerKind.PROJECTION,
             position=live.follower.position,
             head=self._tail.level.position,
             generation=live.number,

@@ -24,6 +24,7 @@ from comby.server.application.query_bus import QueryBus
 from comby.server.application.reactors import ReactorParts, Reactors
 from comby.server.application.read_models import ReadModels
 from comby.server.application.registry import Registry
+from comby.server.application.relay import Relay, RelayOptions
 from comby.server.application.repository import Repository
 from comby.server.application.requests import Receipt
 from comby.server.application.subscriptions import Subscriptions
@@ -36,6 +37,7 @@ from comby.server.domain.middleware import (
     EventMiddleware,
     QueryMiddleware,
 )
+from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.event_store import EventFilter
 from comby.server.ports.store import Store
 
@@ -63,6 +65,7 @@ class Runtime:
     ) -> None:
         self._store = store
         self._registry = registry
+        self.relay: Relay | None = None
         self.bus = EventBus(head)
         self.tokens = ConsistencyTokens(store.events.identity)
         self.tail = LogTail(store.events, self.bus, limits)
@@ -94,6 +97,10 @@ class Runtime:
                 records=self.records,
             )
         )
+
+    def publish_through(self, publisher: EventPublisher, options: RelayOptions) -> None:
+        """Add the relay."""
+        self.relay = Relay(self._store, self.queue, self.tail, publisher, options)
 
     def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from comby.server.brokers.nats.broker import NatsBroker
-from comby.server.brokers.nats.options import NatsOptions
+from comby.server.brokers.nats.options import NatsOptions, check
 from comby.server.brokers.nats.publisher import NatsEventPublisher
 from comby.server.brokers.nats.subjects import Subjects
 from comby.server.domain.identity import LogIdentity
@@ -21,10 +21,11 @@ class Nats:
 
 @asynccontextmanager
 async def open_nats(options: NatsOptions, *, name: str, log: LogIdentity) -> AsyncIterator[Nats]:
-    """Connect in the background until the context is left. Returns at once, also while no server is there.
+    """Connect in the background until the context is left. Returns at once, also while no server is there. Raises OptionsRefused.
 
     `name` is the app's: the first token of all subjects. Whoever shares a broker without sharing a log needs another one.
     """
+    check(options)
     subjects = Subjects(name)
     opened = Nats(NatsBroker(options, subjects), NatsEventPublisher(options, subjects, log))
     async with opened.broker.connection.running(), opened.publisher.connection.running():
