@@ -1,22 +1,25 @@
 """Puts a server together: the only place that names concrete classes. Everything is entered on one stack, and left in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from uuid import uuid4
 
 from comby.server.application.facade import Facade
 from comby.server.application.relay import RelayOptions
+from comby.server.application.shared_ownership import ThisInstance
 from comby.server.apps import App
-from comby.server.brokers.memory.broker import InProcessBroker
-from comby.server.domain.identity import LogIdentity
 from comby.server.ports.broker import Broker
-from comby.server.ports.event_publisher import EventPublisher
+from comby.server.ports.instance_store import InstanceStore
 from comby.server.ports.store import Store
 from comby.server.rpc.grpc_server import TlsFiles, build_server
 from comby.server.rpc.health import Health
+from comby.server.rpc.instance_service import build_instance_table
+from comby.server.rpc.peers import GrpcPeers, peer_credentials
 from comby.server.rpc.services import build_table, services_of
 from comby.server.settings import Settings, SettingsRefused, read_broker
 from comby.server.stores.sqlite import backup, open_sqlite, restore
@@ -46,15 +49,16 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store))
-        called = name or app_name(settings.app)
-        broker, publisher = await _open_broker(stack, settings, called, store.events.identity)
-        relay = RelayOptions(history=settings.stream_history, keep=settings.stream_max_age)
-        facade = Facade(called, store, broker, settings.limits, publisher=publisher, relay=relay)
+        facade = Facade(name or app_name(settings.app), store, settings.limits)
+        nats = await _open_nats(stack, settings, facade)
         app(facade)
-        await stack.enter_async_context(facade)
+        facade.seal()
         health = Health(services_of(facade))
         table = build_table(facade, health, server_version())
         server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
+        served = _address(settings.listen, port)
+        await _be_one_of_several(stack, facade, store.instances, settings, served, nats)
+        await stack.enter_async_context(facade)
 
         async def stop() -> None:
             health.stop()
@@ -75,30 +79,46 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
         yield Running(address=_address(settings.listen, port), port=port, facade=facade, health=health)
 
 
-def open_store(url: str) -> AbstractAsyncContextManager[Store]:
-    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
-    _only_sqlite(url)
-    return open_sqlite(url)
+async def _be_one_of_several(
+    stack: AsyncExitStack,
+    facade: Facade,
+    instances: InstanceStore | None,
+    settings: Settings,
+    served: str,
+    nats: Callable[[Broker], Broker],
+) -> None:
+    """Let the facade share the log with other instances, where the store is made for that. `served` is where callers reach it; `nats`
+    puts wake-ups over NATS before those of the store."""
+    if instances is None:
+        if settings.read_only:
+            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
+        return
+    table = build_instance_table(facade, settings.limits)
+    server, port = build_server(table, settings.limits, listen=settings.internal_listen, tls=_internal_tls(settings))
+    this = ThisInstance(
+        instance_id=str(uuid4()),
+        name=f"{socket.gethostname()}/{served}",
+        address=settings.internal_address or _address(settings.internal_listen, port),
+        eligible=not settings.read_only,
+        version=server_version(),
+    )
+    peers = GrpcPeers(settings.limits, peer_credentials(_internal_tls(settings)))
+    broker = await stack.enter_async_context(open_broker(settings, this.instance_id))
+
+    async def stop() -> None:
+        table.end_streams()
+        await server.stop(ANSWERS_GRACE)
+        await peers.close()
+
+    stack.push_async_callback(stop)
+    facade.be_one_of(instances, this, nats(broker), peers)
+    await server.start()
 
 
-def backup_store(url: str, file: Path) -> None:
-    """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
-    backup(url, file)
-
-
-def restore_store(file: Path, url: str, *, force: bool) -> None:
-    """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
-    restore(file, url, force=force)
-
-
-async def _open_broker(
-    stack: AsyncExitStack, settings: Settings, name: str, log: LogIdentity
-) -> tuple[Broker, EventPublisher | None]:
-    """Enter the broker. It need not be there: it is connected to in the background. Raises SettingsRefused."""
+async def _open_nats(stack: AsyncExitStack, settings: Settings, facade: Facade) -> Callable[[Broker], Broker]:
+    """Let the facade publish its events, where a broker is set. It need not be there: it is connected to in the background. Raises SettingsRefused."""
     if not settings.broker:
-        return InProcessBroker(), None
+        return lambda broker: broker
     from comby.server.brokers.nats import NatsOptions, OptionsRefused, StreamOptions, open_nats  # only where it is used
 
     url = read_broker(settings.broker)
@@ -121,10 +141,47 @@ async def _open_broker(
         ),
     )
     try:
-        opened = await stack.enter_async_context(open_nats(options, name=settings.broker_name or name, log=log))
+        name = settings.broker_name or facade.name
+        opened = await stack.enter_async_context(open_nats(options, name=name, log=facade.identity))
     except OptionsRefused as error:
         raise SettingsRefused(f"broker: {error}") from None
-    return opened.broker, opened.publisher
+    relay = RelayOptions(history=settings.stream_history, keep=settings.stream_max_age)
+    facade.publish_through(opened.publisher, relay)
+    return opened.before
+
+
+def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextManager[Broker]:
+    """Return what carries wake-ups between instances, to be entered."""
+    from comby.server.stores.postgres import open_postgres_broker  # an embedded server does without its driver
+
+    return open_postgres_broker(settings.store, instance_id)
+
+
+def open_store(url: str) -> AbstractAsyncContextManager[Store]:
+    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
+    match url.partition(":")[0]:
+        case "sqlite":
+            return open_sqlite(url)
+        case "postgresql" | "postgres":
+            from comby.server.stores.postgres import open_postgres  # an embedded server does without its driver
+
+            return open_postgres(url)
+        case scheme:
+            raise SettingsRefused(
+                f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://host/database"
+            )
+
+
+def backup_store(url: str, file: Path) -> None:
+    """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
+    _only_sqlite(url)
+    backup(url, file)
+
+
+def restore_store(file: Path, url: str, *, force: bool) -> None:
+    """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
+    _only_sqlite(url)
+    restore(file, url, force=force)
 
 
 def app_name(reference: str) -> str:
@@ -142,6 +199,16 @@ def server_version() -> str:
 
 def _address(listen: str, port: int) -> str:
     return listen if listen.startswith("unix") else f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _internal_tls(settings: Settings) -> TlsFiles | None:
+    if settings.internal_tls_certificate is None or settings.internal_tls_key is None:
+        return None
+    return TlsFiles(
+        certificate=settings.internal_tls_certificate,
+        key=settings.internal_tls_key,
+        client_ca=settings.internal_tls_ca,
+    )
 
 
 def _tls(settings: Settings) -> TlsFiles | None:

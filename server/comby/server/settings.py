@@ -18,6 +18,7 @@ from comby.server.application.limits import Limits
 
 PREFIX = "COMBY_"
 DEFAULT_LISTEN = "127.0.0.1:50051"
+DEFAULT_INTERNAL_LISTEN = "127.0.0.1:0"
 DEFAULT_STORE = "sqlite:///comby.db"
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
@@ -35,11 +36,30 @@ class Settings(BaseSettings):
     app: str = Field("", description="The app to serve, as `package.module:function`.")
     listen: str = Field(DEFAULT_LISTEN, description="Address and port; port 0 takes a free one.")
     store: str = Field(
-        DEFAULT_STORE, description="URL of the store: `sqlite:///file.db`, or `sqlite://:memory:` for a private one."
+        DEFAULT_STORE,
+        description="URL of the store: `sqlite:///file.db`, `sqlite://:memory:` for a private one, or `postgresql://user@host/database`.",
     )
     broker: str = Field(
         "",
         description="URL of NATS: `nats://host:4222`, `tls://` to demand TLS, several servers with commas; without it there is no broker.",
+    )
+    read_only: bool = Field(
+        False,
+        description="Answer queries and subscriptions, and forward every command to another instance. Needs a store for several instances.",
+    )
+    internal_listen: str = Field(
+        DEFAULT_INTERNAL_LISTEN,
+        description="Address and port for the other instances of the same log; port 0 takes a free one. Not used on SQLite.",
+    )
+    internal_address: str = Field(
+        "", description="Host and port at which the other instances reach it; where it listens, when empty."
+    )
+    internal_tls_certificate: Path | None = Field(
+        None, description="The certificate chain that instances show each other, a PEM file."
+    )
+    internal_tls_key: Path | None = Field(None, description="The key of that certificate, a PEM file.")
+    internal_tls_ca: Path | None = Field(
+        None, description="The authority that signed the certificates of all instances, a PEM file."
     )
     tls_certificate: Path | None = Field(None, description="The server's certificate chain, a PEM file.")
     tls_key: Path | None = Field(None, description="The key of the certificate, a PEM file.")
@@ -49,7 +69,7 @@ class Settings(BaseSettings):
     )
     allow_insecure_public: bool = Field(
         False,
-        description="Listen without TLS on an address that others can reach, such as behind a proxy that ends TLS.",
+        description="Listen without TLS on addresses that others can reach, such as behind a proxy that ends TLS.",
     )
     shutdown_grace: float = Field(
         8.0, gt=0, le=8.5, description="Seconds for running commands when the server is told to stop."
@@ -89,6 +109,16 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        internal = (self.internal_tls_certificate, self.internal_tls_key, self.internal_tls_ca)
+        if any(internal) and not all(internal):
+            raise ValueError("internal_tls_certificate, internal_tls_key and internal_tls_ca go together")
+        if not _ADDRESS.fullmatch(self.internal_listen):
+            raise ValueError(f"internal_listen: {self.internal_listen!r} is no address; write it as host:port")
+        if not any(internal) and not self.allow_insecure_public and not is_loopback(self.internal_listen):
+            raise ValueError(
+                f"{self.internal_listen} can be reached by others: set internal_tls_certificate, internal_tls_key and internal_tls_ca, "
+                "or allow_insecure_public to speak in the clear"
+            )
         if (self.broker_certificate is None) != (self.broker_key is None):
             raise ValueError("broker_certificate and broker_key go together")
         if self.broker_credentials is not None and self.broker_nkey is not None:
@@ -97,7 +127,7 @@ class Settings(BaseSettings):
             raise ValueError("stream_max_age: at least 1 second, or 0")
         if self.broker:
             read_broker(self.broker)
-        for file in (self.tls_certificate, self.tls_key, self.tls_client_ca, *self._broker_files()):
+        for file in (self.tls_certificate, self.tls_key, self.tls_client_ca, *internal, *self._broker_files()):
             if file is not None and not file.is_file():
                 raise ValueError(f"{file} is not a file")
         if self.tls_certificate is None and not self.allow_insecure_public and not is_loopback(self.listen):

@@ -5,6 +5,7 @@ checked against the log; the checkpoint in the store is only for a stream that h
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -67,10 +68,16 @@ class RelayCounts:
 
 
 class Relay:
-    """Runs between `start` and `stop`, and may be started again: only where it is owned, if several instances share the log."""
+    """Runs between `start` and `stop`, and may be started again; `reconcile` does either, by who owns the duty."""
 
     def __init__(
-        self, store: Store, queue: CommitQueue, tail: LogTail, publisher: EventPublisher, options: RelayOptions
+        self,
+        store: Store,
+        queue: CommitQueue,
+        tail: LogTail,
+        publisher: EventPublisher,
+        options: RelayOptions,
+        owns_duty: Callable[[str], bool],
     ) -> None:
         self.counts = RelayCounts()
         self._store = store
@@ -78,6 +85,7 @@ class Relay:
         self._tail = tail
         self._publisher = publisher
         self._options = options
+        self._owns_duty = owns_duty
         self._resume = StreamResume(publisher, store.events)
         self._standing: Standing | None = None
         self._position = Position(0)
@@ -86,6 +94,13 @@ class Relay:
         self._failure: ConsumerFailure | None = None
         self._backoff = Backoff(FIRST_BACKOFF, LONGEST_BACKOFF)
         self._task: asyncio.Task[None] | None = None
+
+    async def reconcile(self) -> None:
+        """Run where it is owned, and not elsewhere."""
+        if self._owns_duty(RELAY):
+            self.start()
+        else:
+            await self.stop()
 
     def start(self) -> None:
         """Start to publish, in the background."""
@@ -106,12 +121,16 @@ class Relay:
         self._standing = None
         self._failure = None
 
-    def view(self) -> ConsumerView:
-        """Describe the relay."""
+    async def view(self) -> ConsumerView:
+        """Describe the relay; where another instance runs it, by its checkpoint."""
+        position = self._position
+        if self._task is None:
+            rows = await self._store.checkpoints.consumers()
+            position = next((row.position for row in rows if row.name == RELAY), Position(0))
         return ConsumerView(
             name=RELAY,
             kind=ConsumerKind.RELAY,
-            position=self._position,
+            position=position,
             head=self._tail.level.position,
             generation=1,
             failure=self._failure,

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from comby.server.brokers.nats.broker import NatsBroker
+from comby.server.brokers.nats.first_choice import FirstChoice
 from comby.server.brokers.nats.options import NatsOptions, check
 from comby.server.brokers.nats.publisher import NatsEventPublisher
 from comby.server.brokers.nats.subjects import Subjects
 from comby.server.domain.identity import LogIdentity
+from comby.server.ports.broker import Broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,10 @@ class Nats:
 
     broker: NatsBroker
     publisher: NatsEventPublisher
+
+    def before(self, other: Broker) -> Broker:
+        """Return a broker that does without NATS while it is away."""
+        return FirstChoice(self.broker, other)
 
 
 @asynccontextmanager
