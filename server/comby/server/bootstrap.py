@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from comby.server.application.facade import Facade
+from comby.server.application.relay import RelayOptions
 from comby.server.application.shared_ownership import ThisInstance
 from comby.server.apps import App
 from comby.server.ports.broker import Broker
@@ -20,7 +21,7 @@ from comby.server.rpc.health import Health
 from comby.server.rpc.instance_service import build_instance_table
 from comby.server.rpc.peers import GrpcPeers, peer_credentials
 from comby.server.rpc.services import build_table, services_of
-from comby.server.settings import Settings, SettingsRefused
+from comby.server.settings import Settings, SettingsRefused, read_broker
 from comby.server.stores.sqlite import backup, open_sqlite, restore
 
 FLUSH_SECONDS = 0.1
@@ -50,6 +51,7 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
         instance_id = str(uuid4())
         store = await stack.enter_async_context(open_store(settings.store, sender=instance_id))
         facade = Facade(name or app_name(settings.app), store, settings.limits)
+        nats = await _open_nats(stack, settings, facade)
         app(facade)
         facade.seal()
         health = Health(services_of(facade))
@@ -57,7 +59,7 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
         server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
         if store.instances is not None:
             served = _address(settings.listen, port)
-            await _be_one_of_several(stack, facade, store.instances, settings, instance_id, served)
+            await _be_one_of_several(stack, facade, store.instances, settings, instance_id, served, nats)
         elif settings.read_only:
             raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
         await stack.enter_async_context(facade)
@@ -88,8 +90,10 @@ async def _be_one_of_several(
     settings: Settings,
     instance_id: str,
     served: str,
+    nats: Callable[[Broker], Broker],
 ) -> None:
-    """Let the facade share the log with other instances. `served` is where callers reach it."""
+    """Let the facade share the log with other instances. `served` is where callers reach it; `nats` puts wake-ups over NATS before those of
+    the store."""
     table = build_instance_table(facade, settings.limits)
     server, port = build_server(table, settings.limits, listen=settings.internal_listen, tls=_internal_tls(settings))
     this = ThisInstance(
@@ -108,8 +112,43 @@ async def _be_one_of_several(
         await peers.close()
 
     stack.push_async_callback(stop)
-    facade.be_one_of(instances, this, broker, peers)
+    facade.be_one_of(instances, this, nats(broker), peers)
     await server.start()
+
+
+async def _open_nats(stack: AsyncExitStack, settings: Settings, facade: Facade) -> Callable[[Broker], Broker]:
+    """Let the facade publish its events, where a broker is set. It need not be there: it is connected to in the background. Raises SettingsRefused."""
+    if not settings.broker:
+        return lambda broker: broker
+    from comby.server.brokers.nats import NatsOptions, OptionsRefused, StreamOptions, open_nats  # only where it is used
+
+    url = read_broker(settings.broker)
+    options = NatsOptions(
+        servers=url.servers,
+        tls=url.tls,
+        user=url.user,
+        password=url.password,
+        token=url.token,
+        credentials=settings.broker_credentials,
+        nkey=settings.broker_nkey,
+        ca=settings.broker_ca,
+        certificate=settings.broker_certificate,
+        key=settings.broker_key,
+        stream=StreamOptions(
+            max_age=settings.stream_max_age,
+            max_bytes=settings.stream_max_bytes,
+            replicas=settings.stream_replicas,
+            managed=settings.stream_managed,
+        ),
+    )
+    try:
+        name = settings.broker_name or facade.name
+        opened = await stack.enter_async_context(open_nats(options, name=name, log=facade.identity))
+    except OptionsRefused as error:
+        raise SettingsRefused(f"broker: {error}") from None
+    relay = RelayOptions(history=settings.stream_history, keep=settings.stream_max_age)
+    facade.publish_through(opened.publisher, relay)
+    return opened.before
 
 
 def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextManager[Broker]:

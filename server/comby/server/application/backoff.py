@@ -13,7 +13,7 @@ class Backoff:
 
     def next(self) -> float:
         """Count a failed try, and return how long to wait."""
-        seconds = min(self._first * 2 ** min(self.tries, 16), self._longest)
+        seconds = min(self._first * 2.0 ** min(self.tries, 16), self._longest)
         self.tries += 1
         return seconds * random.uniform(0.5, 1.0)
 

@@ -165,7 +165,7 @@ class InstanceLife:
 
     async def _listen(self) -> None:
         async for announcement in self._broker.announcements():
-            self._bus.rise(announcement.head)
+            self._bus.hear(announcement.head)
             partitions = self._ownership.partitions
             if partitions is not None and announcement.opened & partitions:
                 self._claims.want()

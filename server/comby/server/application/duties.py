@@ -14,8 +14,12 @@ class Duties:
     """Brings what runs in line with what is owned; run `run` as a task. Each of `reconcilers` begins and ends what it must."""
 
     def __init__(self, reconcilers: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        self._reconcilers = reconcilers
+        self._reconcilers = [*reconcilers]
         self._changed = asyncio.Event()
+
+    def add(self, reconcile: Callable[[], Awaitable[None]]) -> None:
+        """Add something that begins and ends."""
+        self._reconcilers.append(reconcile)
 
     def wake(self) -> None:
         """Look at once: ownership has changed."""

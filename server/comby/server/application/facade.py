@@ -15,6 +15,7 @@ from comby.server.application.errors import ConsumerNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.refresh import refresh_states
 from comby.server.application.registration import Registration
+from comby.server.application.relay import RELAY, RelayOptions
 from comby.server.application.requests import (
     AggregateListRequest,
     AggregatePage,
@@ -44,6 +45,7 @@ from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
 from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.instance_store import InstanceStore, Membership
 from comby.server.ports.peers import Peers
 from comby.server.ports.store import Store
@@ -61,6 +63,7 @@ class Facade(Registration):
         self.limits = limits or Limits()
         self.validation = Validation()
         self._store = store
+        self._publishing: tuple[EventPublisher, RelayOptions] | None = None
         self._clustering: Clustering | None = None
         self._life: InstanceLife | None = None
         self._runtime: Runtime | None = None
@@ -74,6 +77,10 @@ class Facade(Registration):
             seal(self.registry)
             self._sealed = True
 
+    def publish_through(self, publisher: EventPublisher, options: RelayOptions) -> None:
+        """Publish every event to consumers outside of comby, from entering on. Call it before `be_one_of`."""
+        self._publishing = publisher, options
+
     def be_one_of(
         self, instances: InstanceStore, this: ThisInstance, broker: Broker, peers: Peers[CommandRequest, Receipt]
     ) -> None:
@@ -82,6 +89,7 @@ class Facade(Registration):
         duties = [
             *map(projections.duty_of, self.registry.projections),
             *map(reactors.duty_of, self.registry.reactors),
+            *([RELAY] if self._publishing is not None else []),
         ]
         self._clustering = Clustering(
             ownership=SharedOwnership(instances, this, self.limits, duties),
@@ -95,6 +103,8 @@ class Facade(Registration):
         head = await self._store.events.head()
         clustering = self._clustering
         runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head, clustering)
+        if self._publishing is not None:
+            runtime.publish_through(*self._publishing)
         self._runtime = runtime
         self._stack.enter_context(runtime.watchdog.running())
         if self._store.events.unclean:
@@ -107,6 +117,8 @@ class Facade(Registration):
         self._spawn("retention", runtime.claims.forget_old())
         self._spawn("refresh", refresh_states(self._store, self.registry, runtime.repository, runtime.queue))
         await runtime.reactors.start()
+        if runtime.relay is not None:
+            await runtime.relay.reconcile()
         if clustering is not None:
             self._life = runtime.instance_life(clustering)
             await self._life.begin()
@@ -119,6 +131,8 @@ class Facade(Registration):
     ) -> None:
         runtime = self._running
         self.begin_stop()
+        if runtime.relay is not None:
+            await runtime.relay.stop()
         await runtime.reactors.stop()
         await runtime.commands.stop()
         await runtime.lanes.stop()
@@ -229,8 +243,11 @@ class Facade(Registration):
         )
 
     async def consumers(self) -> Sequence[ConsumerView]:
-        """Return all projections and reactors, by name."""
+        """Return all projections and reactors, and the relay, by name."""
+        relay = self._running.relay
         views = [*await self._running.projections.views(), *await self._running.reactors.views()]
+        if relay is not None:
+            views.append(await relay.view())
         return sorted(views, key=lambda view: view.name)
 
     async def rebuild_projection(self, name: str) -> ConsumerView:

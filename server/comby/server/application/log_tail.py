@@ -25,6 +25,8 @@ from comby.server.ports.event_store import (
 EVERYTHING = EventFilter()
 RETRY_SECONDS = 0.5
 """Between tries while the store is away."""
+FIRST_DISTRUST = 0.01
+"""How long others are not listened to after they announced what is not there; doubled each time."""
 POLL_SECONDS = 1.0
 """How often the store is asked although nobody announced anything: announcements are hints."""
 
@@ -69,12 +71,20 @@ class LogTail:
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
-        unsure = True
+        unsure, distrust = True, 0.0
         while True:
             try:
-                if unsure or self.level.position < self._bus.position:
+                before, claimed = self.level.position, self._bus.claimed()
+                if unsure or claimed or before < self._bus.position:
                     await self._read_on()
-                unsure = not await self._bus.above(self.level.position, timeout=POLL_SECONDS)
+                if (
+                    claimed and self.level.position == before
+                ):  # whoever says so again and again gets no more than the poll
+                    distrust = min(max(2 * distrust, FIRST_DISTRUST), POLL_SECONDS)
+                    await asyncio.sleep(distrust)
+                elif claimed:
+                    distrust = 0.0
+                unsure = not await self._bus.news(self.level.position, timeout=POLL_SECONDS)
             except StoreUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:

@@ -13,7 +13,7 @@ import structlog
 from comby.server.application.consumers import ConsumerParts
 from comby.server.application.errors import ConsumerNotFound, RebuildRunning
 from comby.server.application.generation import Generation, model_of
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.domain.identity import Position
 from comby.server.domain.projection import Projection
 from comby.server.ports.checkpoint_store import Consumer
@@ -223,7 +223,7 @@ class Projections:
         building = self._building.get(name)
         return ConsumerView(
             name=name,
-            reactor=False,
+            kind=ConsumerKind.PROJECTION,
             position=live.follower.position,
             head=self._tail.level.position,
             generation=live.number,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from comby.server.application.claims import now_micros
 from comby.server.application.errors import ConsumerNotFound
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.application.running_reactor import WAITING_KEYS, ReactorParts, RunningReactor
 from comby.server.domain.identity import AggregateKey, Position
 from comby.server.ports.checkpoint_store import (
@@ -128,7 +128,7 @@ class Reactors:
         waiting = await self._checkpoints.waiting_keys(name, limit=WAITING_KEYS)
         return ConsumerView(
             name=name,
-            reactor=True,
+            kind=ConsumerKind.REACTOR,
             position=row.position if row else Position(0),
             head=self._parts.tail.level.position,
             generation=1,

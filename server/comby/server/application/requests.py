@@ -263,12 +263,20 @@ class ConsumerFailure:
     incident: str
 
 
+class ConsumerKind(StrEnum):
+    """What follows the log."""
+
+    PROJECTION = "projection"
+    REACTOR = "reactor"
+    RELAY = "relay"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerView:
-    """A projection or reactor. `rebuilding` is the generation that is being built and its position."""
+    """What follows the log, and how far it has come. `rebuilding` is the generation that is being built and its position."""
 
     name: str
-    reactor: bool
+    kind: ConsumerKind
     position: Position
     head: Position
     generation: int

@@ -19,7 +19,7 @@ from comby.server.application.errors import ShuttingDown
 from comby.server.application.event_codec import recorded
 from comby.server.application.log_tail import TailEvent
 from comby.server.application.reactions import Reaction
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.domain.identity import AggregateKey, Position
 from comby.server.domain.reactor import Reactor
 from comby.server.ports.checkpoint_store import (
@@ -248,7 +248,7 @@ class RunningReactor:
         """Describe the reactor."""
         return ConsumerView(
             name=self.reactor.name,
-            reactor=True,
+            kind=ConsumerKind.REACTOR,
             position=self.follower.position,
             head=self._parts.tail.level.position,
             generation=1,

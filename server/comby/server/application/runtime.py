@@ -26,6 +26,7 @@ from comby.server.application.query_bus import QueryBus
 from comby.server.application.reactors import Reactors
 from comby.server.application.read_models import ReadModels
 from comby.server.application.registry import Registry
+from comby.server.application.relay import Relay, RelayOptions
 from comby.server.application.remote_ends import RemoteEnds
 from comby.server.application.repository import Repository
 from comby.server.application.requests import Receipt
@@ -40,6 +41,7 @@ from comby.server.domain.middleware import (
     EventMiddleware,
     QueryMiddleware,
 )
+from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.event_store import EventFilter
 from comby.server.ports.store import Store
 
@@ -69,6 +71,7 @@ class Runtime:
         self._store = store
         self._registry = registry
         self._clustering = clustering
+        self.relay: Relay | None = None
         self.bus = EventBus(head)
         self.tokens = ConsistencyTokens(store.events.identity)
         self.ownership: Ownership = SoleOwnership() if clustering is None else clustering.ownership
@@ -128,6 +131,11 @@ class Runtime:
         self.projections = Projections(parts)
         self.reactors = Reactors(parts)
         self.duties = Duties([self.projections.reconcile, self.reactors.reconcile])
+
+    def publish_through(self, publisher: EventPublisher, options: RelayOptions) -> None:
+        """Add the relay."""
+        self.relay = Relay(self._store, self.queue, self.tail, publisher, options, self.ownership.owns_duty)
+        self.duties.add(self.relay.reconcile)
 
     def _wire_reads(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         events = self._store.events

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from comby.facade.v1 import cluster_pb2, context_pb2, model_pb2, projection_pb2
 from comby.server.application.facade import Facade
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.ports.checkpoint_store import WaitingKey
 from comby.server.rpc.call import Call
 from comby.server.rpc.cluster import cluster_message
@@ -14,8 +14,11 @@ from comby.server.rpc.encoding import timestamp
 from comby.server.rpc.model import domain_models
 from comby.server.rpc.table import Method, Unary
 
-_REACTOR = projection_pb2.CONSUMER_KIND_REACTOR
-_PROJECTION = projection_pb2.CONSUMER_KIND_PROJECTION
+_KINDS = {
+    ConsumerKind.PROJECTION: projection_pb2.CONSUMER_KIND_PROJECTION,
+    ConsumerKind.REACTOR: projection_pb2.CONSUMER_KIND_REACTOR,
+    ConsumerKind.RELAY: projection_pb2.CONSUMER_KIND_RELAY,
+}
 
 
 class OperationMethods:
@@ -87,7 +90,7 @@ class OperationMethods:
 def _consumer(view: ConsumerView) -> projection_pb2.Consumer:
     consumer = projection_pb2.Consumer(
         name=view.name,
-        kind=_REACTOR if view.reactor else _PROJECTION,
+        kind=_KINDS[view.kind],
         position=view.position,
         head=view.head,
         generation=view.generation,

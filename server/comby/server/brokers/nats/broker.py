@@ -1,6 +1,5 @@
 """Wake-ups between instances over a subject of core NATS."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -12,7 +11,7 @@ from comby.server.brokers.nats.client import SingleClient
 from comby.server.brokers.nats.connection import CONNECT_SECONDS, Connection
 from comby.server.brokers.nats.options import NatsOptions
 from comby.server.brokers.nats.subjects import Subjects
-from comby.server.brokers.nats.wakeups import decode, encode, together
+from comby.server.brokers.nats.wakeups import Listener, decode, encode
 from comby.server.ports.broker import EVERYTHING, Announcement, Broker
 
 MOST_PENDING = 64 * 1024
@@ -31,6 +30,11 @@ class NatsBroker(Broker):
         self.connection = Connection(
             options, name="wake-ups", inbox=subjects.inbox, ready=self._listen, dropped=self._missed
         )
+
+    @property
+    def connected(self) -> bool:
+        """Whether announcements reach anybody now."""
+        return self.connection.client is not None
 
     async def announce(self, announcement: Announcement) -> None:
         """Tell the other instances, if the broker is there now."""
@@ -68,25 +72,3 @@ class NatsBroker(Broker):
     async def _missed(self, client: SingleClient) -> None:
         for listener in self._listeners:
             listener.put(EVERYTHING)
-
-
-class Listener:
-    """What one reader has not read yet, together: however much is announced, it takes no more room."""
-
-    def __init__(self) -> None:
-        self._waiting: Announcement | None = EVERYTHING
-        self._arrived = asyncio.Event()
-        self._arrived.set()
-
-    def put(self, announcement: Announcement) -> None:
-        """Add an announcement to what waits."""
-        self._waiting = announcement if self._waiting is None else together(self._waiting, announcement)
-        self._arrived.set()
-
-    async def next(self) -> Announcement:
-        """Wait for something to read, and take it."""
-        while self._waiting is None:
-            self._arrived.clear()
-            await self._arrived.wait()
-        taken, self._waiting = self._waiting, None
-        return taken

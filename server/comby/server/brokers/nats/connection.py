@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from comby.server.application import incidents
 from comby.server.application.backoff import Backoff
 from comby.server.brokers.nats.client import PlainServer, SingleClient
-from comby.server.brokers.nats.options import NatsOptions
+from comby.server.brokers.nats.options import NatsOptions, tls_context
 from comby.server.ports.errors import BrokerUnavailable
 
 CONNECT_SECONDS = 2
@@ -127,7 +127,7 @@ class Connection:
             max_outstanding_pings=3,
             no_echo=True,
             inbox_prefix=self._inbox,
-            tls=_tls(options),
+            tls=tls_context(options),
             user=options.user,
             password=options.password,
             token=options.token,
@@ -159,12 +159,3 @@ def reason_of(error: Exception | None) -> str:
     if error is not None and "authorization" in str(error).lower():
         return "not authorized"
     return "unreachable"
-
-
-def _tls(options: NatsOptions) -> ssl.SSLContext | None:
-    if not options.tls and options.ca is None and options.certificate is None:
-        return None
-    context = ssl.create_default_context(cafile=options.ca)
-    if options.certificate is not None:
-        context.load_cert_chain(options.certificate, options.key)
-    return context

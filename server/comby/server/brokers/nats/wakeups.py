@@ -3,6 +3,8 @@
 Whoever may publish on the subject may send anything: what is no announcement is told apart here, and never raises.
 """
 
+import asyncio
+
 import orjson
 
 from comby.server.domain.identity import Position
@@ -54,3 +56,25 @@ def together(one: Announcement, other: Announcement) -> Announcement:
         ended=one.ended or other.ended,
         released=one.released or other.released,
     )
+
+
+class Listener:
+    """What one reader has not read yet, together: however much is announced, it takes no more room."""
+
+    def __init__(self) -> None:
+        self._waiting: Announcement | None = EVERYTHING
+        self._arrived = asyncio.Event()
+        self._arrived.set()
+
+    def put(self, announcement: Announcement) -> None:
+        """Add an announcement to what waits."""
+        self._waiting = announcement if self._waiting is None else together(self._waiting, announcement)
+        self._arrived.set()
+
+    async def next(self) -> Announcement:
+        """Wait for something to read, and take it."""
+        while self._waiting is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken, self._waiting = self._waiting, None
+        return taken
