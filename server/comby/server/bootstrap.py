@@ -69,19 +69,26 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
 
 def open_store(url: str) -> AbstractAsyncContextManager[Store]:
     """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
-    _only_sqlite(url)
-    return open_sqlite(url)
+    match url.partition(":")[0]:
+        case "sqlite":
+            return open_sqlite(url)
+        case "postgresql" | "postgres":
+            from comby.server.stores.postgres import open_postgres  # what is embedded does not load the driver
+
+            return open_postgres(url)
+        case scheme:
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")
 
 
 def backup_store(url: str, file: Path) -> None:
     """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "back it up with pg_basebackup, or with pg_dump")
     backup(url, file)
 
 
 def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "restore what pg_basebackup or pg_dump made, with the tools of PostgreSQL")
     restore(file, url, force=force)
 
 
@@ -108,7 +115,11 @@ def _tls(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
 
 
-def _only_sqlite(url: str) -> None:
-    scheme = url.partition(":")[0]
-    if scheme != "sqlite":
-        raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")
+def _only_sqlite(url: str, instead: str) -> None:
+    match url.partition(":")[0]:
+        case "sqlite":
+            return
+        case "postgresql" | "postgres":
+            raise SettingsRefused(f"store: PostgreSQL keeps its own backups: {instead}")
+        case scheme:
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")

@@ -19,6 +19,7 @@ PREFIX = "COMBY_"
 DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_STORE = "sqlite:///comby.db"
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
+_AUTHORITY = re.compile(r"([^/?#]*)(.*)", re.DOTALL)
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
@@ -34,7 +35,8 @@ class Settings(BaseSettings):
     app: str = Field("", description="The app to serve, as `package.module:function`.")
     listen: str = Field(DEFAULT_LISTEN, description="Address and port; port 0 takes a free one.")
     store: str = Field(
-        DEFAULT_STORE, description="URL of the store: `sqlite:///file.db`, or `sqlite://:memory:` for a private one."
+        DEFAULT_STORE,
+        description="URL of the store: `sqlite:///file.db`, `sqlite://:memory:` for a private one, or `postgresql://user@host/database`.",
     )
     tls_certificate: Path | None = Field(None, description="The server's certificate chain, a PEM file.")
     tls_key: Path | None = Field(None, description="The key of the certificate, a PEM file.")
@@ -105,10 +107,18 @@ def is_loopback(listen: str) -> bool:
 
 
 def shown_store(url: str) -> str:
-    """Return a store's URL as it may be shown: without a password."""
+    """Return a store's URL as it may be shown: without a password, wherever it stands, and without parameters.
+
+    Of one that is not clear, such as with an `@` or a `/` in the password, only the scheme is shown.
+    """
     scheme, slashes, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}"
+    if scheme == "sqlite":
+        return url
+    authority, after = _AUTHORITY.fullmatch(rest).groups()  # type: ignore[union-attr]
+    if authority.count("@") > 1 or "@" in after:
+        return f"{scheme}{slashes}…"
+    user, at, place = authority.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after)[0]}"
 
 
 def settings_table() -> str:

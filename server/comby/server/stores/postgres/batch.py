@@ -101,9 +101,7 @@ class Batch:
         for check in write.checks:
             key = check.key
             self.checks.append(check)
-            self._check_columns.append(
-                (_ordinal(aggregates, key), check.version, after[key], key in write.closes)
-            )
+            self._check_columns.append((_ordinal(aggregates, key), check.version, after[key], key in write.closes))
         number = self._number
         for event in write.events:
             self._events.append(

@@ -48,7 +48,9 @@ def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:
         case asyncpg.InvalidCatalogNameError():
             return StoreIncompatible("there is no database of that name")
         case asyncpg.InsufficientPrivilegeError():
-            return StoreIncompatible("the user may not do in the database what the store needs; see the page on operating")
+            return StoreIncompatible(
+                "the user may not do in the database what the store needs; see the page on operating"
+            )
         case asyncpg.ClientConfigurationError():
             return StoreIncompatible("the URL of the database can not be used")
         case _:

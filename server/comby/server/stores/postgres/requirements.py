@@ -24,6 +24,8 @@ async def check_server(connection: Connection) -> None:
         )
     for name in ("fsync", "full_page_writes"):
         if row[name] != "on":
-            raise StoreIncompatible(f"{name} is {row[name]}, which loses acknowledged commands in a crash: set it to on")
+            raise StoreIncompatible(
+                f"{name} is {row[name]}, which loses acknowledged commands in a crash: set it to on"
+            )
     if row["isolation"] != "read committed":
         raise StoreIncompatible(f"default_transaction_isolation is {row['isolation']}, and has to be read committed")
