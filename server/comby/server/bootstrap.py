@@ -104,7 +104,7 @@ async def _be_one_of_several(
         version=server_version(),
     )
     peers = GrpcPeers(settings.limits, peer_credentials(_internal_tls(settings)))
-    broker = await stack.enter_async_context(open_broker(settings, this.instance_id))
+    broker = nats(store_broker(settings.store, sender=instance_id))
 
     async def stop() -> None:
         table.end_streams()
@@ -112,7 +112,7 @@ async def _be_one_of_several(
         await peers.close()
 
     stack.push_async_callback(stop)
-    facade.be_one_of(instances, this, nats(broker), peers)
+    facade.be_one_of(instances, this, broker, peers)
     await server.start()
 
 
@@ -151,11 +151,11 @@ async def _open_nats(stack: AsyncExitStack, settings: Settings, facade: Facade) 
     return opened.before
 
 
-def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextManager[Broker]:
-    """Return what carries wake-ups between instances, to be entered."""
-    from comby.server.stores.postgres import open_postgres_broker  # an embedded server does without its driver
+def store_broker(url: str, *, sender: str) -> Broker:
+    """Return what carries wake-ups between the instances of a store, in the name of one of them."""
+    from comby.server.stores.postgres import PostgresBroker  # an embedded server does without its driver
 
-    return open_postgres_broker(settings.store, instance_id)
+    return PostgresBroker(url, sender=sender)
 
 
 def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextManager[Store]:
@@ -178,13 +178,13 @@ def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextMa
 
 def backup_store(url: str, file: Path) -> None:
     """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "back it up with pg_basebackup, or with pg_dump")
     backup(url, file)
 
 
 def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "restore what pg_basebackup or pg_dump made, with the tools of PostgreSQL")
     restore(file, url, force=force)
 
 
@@ -221,7 +221,11 @@ def _tls(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
 
 
-def _only_sqlite(url: str) -> None:
-    scheme = url.partition(":")[0]
-    if scheme != "sqlite":
-        raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")
+def _only_sqlite(url: str, instead: str) -> None:
+    match url.partition(":")[0]:
+        case "sqlite":
+            return
+        case "postgresql" | "postgres":
+            raise SettingsRefused(f"store: PostgreSQL keeps its own backups: {instead}")
+        case scheme:
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")
