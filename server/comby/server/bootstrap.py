@@ -1,17 +1,24 @@
 """Puts a server together: the only place that names concrete classes. Everything is entered on one stack, and left in reverse."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from uuid import uuid4
 
 from comby.server.application.facade import Facade
+from comby.server.application.shared_ownership import ThisInstance
 from comby.server.apps import App
+from comby.server.ports.broker import Broker
+from comby.server.ports.instance_store import InstanceStore
 from comby.server.ports.store import Store
 from comby.server.rpc.grpc_server import TlsFiles, build_server
 from comby.server.rpc.health import Health
+from comby.server.rpc.instance_service import build_instance_table
+from comby.server.rpc.peers import GrpcPeers, peer_credentials
 from comby.server.rpc.services import build_table, services_of
 from comby.server.settings import Settings, SettingsRefused
 from comby.server.stores.sqlite import backup, open_sqlite, restore
@@ -40,13 +47,20 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     Raises RegistrationRefused, AddressUnavailable, SettingsRefused and the errors of the store.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store))
+        instance_id = str(uuid4())
+        store = await stack.enter_async_context(open_store(settings.store, sender=instance_id))
         facade = Facade(name or app_name(settings.app), store, settings.limits)
         app(facade)
-        await stack.enter_async_context(facade)
+        facade.seal()
         health = Health(services_of(facade))
         table = build_table(facade, health, server_version())
         server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
+        if store.instances is not None:
+            served = _address(settings.listen, port)
+            await _be_one_of_several(stack, facade, store.instances, settings, instance_id, served)
+        elif settings.read_only:
+            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
+        await stack.enter_async_context(facade)
 
         async def stop() -> None:
             health.stop()
@@ -67,28 +81,71 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
         yield Running(address=_address(settings.listen, port), port=port, facade=facade, health=health)
 
 
-def open_store(url: str) -> AbstractAsyncContextManager[Store]:
-    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
+async def _be_one_of_several(
+    stack: AsyncExitStack,
+    facade: Facade,
+    instances: InstanceStore,
+    settings: Settings,
+    instance_id: str,
+    served: str,
+) -> None:
+    """Let the facade share the log with other instances. `served` is where callers reach it."""
+    table = build_instance_table(facade, settings.limits)
+    server, port = build_server(table, settings.limits, listen=settings.internal_listen, tls=_internal_tls(settings))
+    this = ThisInstance(
+        instance_id=instance_id,
+        name=f"{socket.gethostname()}/{served}",
+        address=settings.internal_address or _address(settings.internal_listen, port),
+        eligible=not settings.read_only,
+        version=server_version(),
+    )
+    peers = GrpcPeers(settings.limits, peer_credentials(_internal_tls(settings)))
+    broker = await stack.enter_async_context(open_broker(settings, this.instance_id))
+
+    async def stop() -> None:
+        table.end_streams()
+        await server.stop(ANSWERS_GRACE)
+        await peers.close()
+
+    stack.push_async_callback(stop)
+    facade.be_one_of(instances, this, broker, peers)
+    await server.start()
+
+
+def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextManager[Broker]:
+    """Return what carries wake-ups between instances, to be entered."""
+    from comby.server.stores.postgres import open_postgres_broker  # an embedded server does without its driver
+
+    return open_postgres_broker(settings.store, instance_id)
+
+
+def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextManager[Store]:
+    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known.
+
+    With a `sender` a store for several instances tells the others of each commit, in that name.
+    """
     match url.partition(":")[0]:
         case "sqlite":
             return open_sqlite(url)
         case "postgresql" | "postgres":
-            from comby.server.stores.postgres import open_postgres  # what is embedded does not load the driver
+            from comby.server.stores.postgres import open_postgres  # an embedded server does without its driver
 
-            return open_postgres(url)
+            return open_postgres(url, sender=sender)
         case scheme:
-            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")
+            raise SettingsRefused(
+                f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://host/database"
+            )
 
 
 def backup_store(url: str, file: Path) -> None:
     """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url, "back it up with pg_basebackup, or with pg_dump")
+    _only_sqlite(url, "copy the database with pg_basebackup, or with pg_dump")
     backup(url, file)
 
 
 def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url, "restore what pg_basebackup or pg_dump made, with the tools of PostgreSQL")
+    _only_sqlite(url, "restore what pg_basebackup or pg_dump copied")
     restore(file, url, force=force)
 
 
@@ -109,6 +166,16 @@ def _address(listen: str, port: int) -> str:
     return listen if listen.startswith("unix") else f"{listen.rpartition(':')[0]}:{port}"
 
 
+def _internal_tls(settings: Settings) -> TlsFiles | None:
+    if settings.internal_tls_certificate is None or settings.internal_tls_key is None:
+        return None
+    return TlsFiles(
+        certificate=settings.internal_tls_certificate,
+        key=settings.internal_tls_key,
+        client_ca=settings.internal_tls_ca,
+    )
+
+
 def _tls(settings: Settings) -> TlsFiles | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
@@ -120,6 +187,6 @@ def _only_sqlite(url: str, instead: str) -> None:
         case "sqlite":
             return
         case "postgresql" | "postgres":
-            raise SettingsRefused(f"store: PostgreSQL keeps its own backups: {instead}")
+            raise SettingsRefused(f"store: this command is for SQLite; with the tools of PostgreSQL, {instead}")
         case scheme:
-            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")

@@ -49,6 +49,16 @@ def serve(
     allow_insecure_public: Annotated[
         bool | None, typer.Option("--allow-insecure-public", help="Listen publicly without TLS.")
     ] = None,
+    read_only: Annotated[
+        bool | None,
+        typer.Option("--read-only", help="Answer queries and streams only; forward commands. [COMBY_READ_ONLY]"),
+    ] = None,
+    internal_listen: Annotated[
+        str | None, typer.Option(help="Address and port for other instances. [COMBY_INTERNAL_LISTEN]")
+    ] = None,
+    internal_address: Annotated[
+        str | None, typer.Option(help="Where other instances reach this one. [COMBY_INTERNAL_ADDRESS]")
+    ] = None,
     shutdown_grace: Annotated[float | None, typer.Option(help="Seconds for running commands at the end.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [COMBY_LOG_LEVEL]")] = None,
     limit: LimitOption = None,
@@ -62,6 +72,9 @@ def serve(
         "tls_key": tls_key,
         "tls_client_ca": tls_client_ca,
         "allow_insecure_public": allow_insecure_public,
+        "read_only": read_only,
+        "internal_listen": internal_listen,
+        "internal_address": internal_address,
         "shutdown_grace": shutdown_grace,
         "log_level": log_level,
     }

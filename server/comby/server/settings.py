@@ -17,9 +17,9 @@ from comby.server.application.limits import Limits
 
 PREFIX = "COMBY_"
 DEFAULT_LISTEN = "127.0.0.1:50051"
+DEFAULT_INTERNAL_LISTEN = "127.0.0.1:0"
 DEFAULT_STORE = "sqlite:///comby.db"
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
-_AUTHORITY = re.compile(r"([^/?#]*)(.*)", re.DOTALL)
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
@@ -38,6 +38,24 @@ class Settings(BaseSettings):
         DEFAULT_STORE,
         description="URL of the store: `sqlite:///file.db`, `sqlite://:memory:` for a private one, or `postgresql://user@host/database`.",
     )
+    read_only: bool = Field(
+        False,
+        description="Answer queries and subscriptions, and forward every command to another instance. Needs a store for several instances.",
+    )
+    internal_listen: str = Field(
+        DEFAULT_INTERNAL_LISTEN,
+        description="Address and port for the other instances of the same log; port 0 takes a free one. Not used on SQLite.",
+    )
+    internal_address: str = Field(
+        "", description="Host and port at which the other instances reach it; where it listens, when empty."
+    )
+    internal_tls_certificate: Path | None = Field(
+        None, description="The certificate chain that instances show each other, a PEM file."
+    )
+    internal_tls_key: Path | None = Field(None, description="The key of that certificate, a PEM file.")
+    internal_tls_ca: Path | None = Field(
+        None, description="The authority that signed the certificates of all instances, a PEM file."
+    )
     tls_certificate: Path | None = Field(None, description="The server's certificate chain, a PEM file.")
     tls_key: Path | None = Field(None, description="The key of the certificate, a PEM file.")
     tls_client_ca: Path | None = Field(
@@ -46,7 +64,7 @@ class Settings(BaseSettings):
     )
     allow_insecure_public: bool = Field(
         False,
-        description="Listen without TLS on an address that others can reach, such as behind a proxy that ends TLS.",
+        description="Listen without TLS on addresses that others can reach, such as behind a proxy that ends TLS.",
     )
     shutdown_grace: float = Field(
         8.0, gt=0, le=8.5, description="Seconds for running commands when the server is told to stop."
@@ -64,7 +82,17 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
-        for file in (self.tls_certificate, self.tls_key, self.tls_client_ca):
+        internal = (self.internal_tls_certificate, self.internal_tls_key, self.internal_tls_ca)
+        if any(internal) and not all(internal):
+            raise ValueError("internal_tls_certificate, internal_tls_key and internal_tls_ca go together")
+        if not _ADDRESS.fullmatch(self.internal_listen):
+            raise ValueError(f"internal_listen: {self.internal_listen!r} is no address; write it as host:port")
+        if not any(internal) and not self.allow_insecure_public and not is_loopback(self.internal_listen):
+            raise ValueError(
+                f"{self.internal_listen} can be reached by others: set internal_tls_certificate, internal_tls_key and internal_tls_ca, "
+                "or allow_insecure_public to speak in the clear"
+            )
+        for file in (self.tls_certificate, self.tls_key, self.tls_client_ca, *internal):
             if file is not None and not file.is_file():
                 raise ValueError(f"{file} is not a file")
         if self.tls_certificate is None and not self.allow_insecure_public and not is_loopback(self.listen):
@@ -114,11 +142,12 @@ def shown_store(url: str) -> str:
     scheme, slashes, rest = url.partition("://")
     if scheme == "sqlite":
         return url
-    authority, after = _AUTHORITY.fullmatch(rest).groups()  # type: ignore[union-attr]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    after = rest[len(authority) :]
     if authority.count("@") > 1 or "@" in after:
         return f"{scheme}{slashes}…"
     user, at, place = authority.rpartition("@")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after)[0]}"
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after, maxsplit=1)[0]}"
 
 
 def settings_table() -> str:

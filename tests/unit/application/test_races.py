@@ -182,7 +182,7 @@ async def test_a_command_that_ends_while_it_is_read_is_not_claimed_again() -> No
             await facade.wait_for_command(CONTEXT, scheduled.request_id, Stage.EXECUTED, None)
             await facade.drain(5.0)
 
-            assert (0, 0) == (facade._running.commands.open.total, facade._running.commands.claimed)
+            assert (0, 0) == (facade._running.commands.in_flight.open.total, len(facade._running.commands.in_flight))
 
 
 async def test_a_command_that_is_put_aside_while_rows_are_read_is_not_overtaken() -> None:

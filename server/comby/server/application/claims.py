@@ -42,12 +42,12 @@ class Claims:
         self._wanted = asyncio.Event()
         self._ownership = ownership
         self._unreadable: dict[int, AggregateKey] = {}
-        bus.on_room = self._wanted.set
-        bus.on_scheduled = lambda due: self._wanted.set()
+        bus.in_flight.on_room = self._wanted.set
+        bus.acceptance.on_scheduled = lambda due: self._wanted.set()
 
     async def recover(self) -> None:
         """Take in what was open when the process started; those that were begun before run alone."""
-        self._bus.open.refresh(await self._commands.count_open())
+        self._bus.in_flight.open.refresh(await self._commands.count_open())
         await self._claim(suspect=True)
         self._wanted.set()
 
@@ -94,11 +94,11 @@ class Claims:
 
     async def _claim(self, *, suspect: bool) -> None:
         limit = self._limits.claimed_commands
-        known = self._bus.claimed + len(self._unreadable)
-        self._bus.crowded = known >= limit
-        if self._bus.crowded:
+        known = len(self._bus.in_flight) + len(self._unreadable)
+        self._bus.in_flight.crowded = known >= limit
+        if self._bus.in_flight.crowded:
             return
-        with self._bus.noting_movements() as movements:
+        with self._bus.in_flight.noting_movements() as movements:
             rows = await self._commands.open(
                 after_seq=0, due=now_micros(), limit=known + limit, partitions=self._ownership.partitions
             )
@@ -109,7 +109,7 @@ class Claims:
                 continue
             begun = stored.attempts > 0
             self._take(stored, suspect=begun and (suspect or self._ownership.suspicious(stored.partition)))
-        self._bus.overflow = movements.put_aside or len(rows) >= known + limit
+        self._bus.in_flight.overflow = movements.put_aside or len(rows) >= known + limit
         if movements.put_aside:
             self._wanted.set()
 

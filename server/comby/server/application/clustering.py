@@ -161,7 +161,7 @@ class InstanceLife:
 
     def _seen(self, membership: Membership) -> None:
         self._peers.keep({one.address for one in membership.instances if one.live})
-        self._commands.reroute()
+        self._commands.forwarding.reroute()
 
     async def _listen(self) -> None:
         async for announcement in self._broker.announcements():
@@ -178,7 +178,7 @@ class InstanceLife:
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             try:
-                self._commands.open.refresh(await self._store.count_open())
+                self._commands.in_flight.open.refresh(await self._store.count_open())
             except StoreUnavailable:
                 continue
             self._claims.want()  # an announcement may have been lost

@@ -147,12 +147,12 @@ class CommandRecords:
                 raise CommandNotFound(key.request_id)
             raise CommandNotParked(key.request_id, verdict.stored.status.value)
         assert isinstance(verdict, CommandMoved)
-        self._bus.open.reopen(key.tenant_id)
+        self._bus.in_flight.open.reopen(key.tenant_id)
         try:
             pending = self._admission.readmit(verdict.stored, decode_context(verdict.stored.context))
         except FacadeError:
             return self._view(verdict.stored)
-        if not self._bus.overflow and self._ownership.owns(verdict.stored.partition):
+        if not self._bus.in_flight.overflow and self._ownership.owns(verdict.stored.partition):
             self._bus.take_in(pending)
         return self._view(verdict.stored)
 
@@ -170,7 +170,7 @@ class CommandRecords:
         self._outcomes.reached(key, view.receipt)
         was_open = verdict.stored.attempts == 0  # else it was parked
         if was_open and not self._bus.holds(key):
-            self._bus.open.close_stored(key.tenant_id)
+            self._bus.in_flight.open.close_stored(key.tenant_id)
         return view
 
     async def _submit(self, write: Write) -> Verdict:

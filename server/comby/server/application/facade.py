@@ -20,6 +20,7 @@ from comby.server.application.requests import (
     AggregatePage,
     AggregateRequest,
     AggregateView,
+    ClusterView,
     CommandListRequest,
     CommandPage,
     CommandRequest,
@@ -43,6 +44,7 @@ from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
 from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.instance_store import InstanceStore, Membership
 from comby.server.ports.peers import Peers
 from comby.server.ports.store import Store
 
@@ -53,23 +55,13 @@ class Facade(Registration):
     Every method may raise Unavailable when the store can not be used now.
     """
 
-    def __init__(
-        self,
-        name: str,
-        store: Store,
-        limits: Limits | None = None,
-        *,
-        broker: Broker | None = None,
-        this: ThisInstance | None = None,
-        peers: Peers[CommandRequest, Receipt] | None = None,
-    ) -> None:
-        """With `broker`, `this` and `peers` it is one instance among several, where the store is made for that; else it has the log for itself."""
+    def __init__(self, name: str, store: Store, limits: Limits | None = None) -> None:
         super().__init__()
         self.name = name
         self.limits = limits or Limits()
         self.validation = Validation()
         self._store = store
-        self._clustered = None if broker is None or this is None or peers is None else (broker, this, peers)
+        self._clustering: Clustering | None = None
         self._life: InstanceLife | None = None
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
@@ -82,10 +74,26 @@ class Facade(Registration):
             seal(self.registry)
             self._sealed = True
 
+    def be_one_of(
+        self, instances: InstanceStore, this: ThisInstance, broker: Broker, peers: Peers[CommandRequest, Receipt]
+    ) -> None:
+        """Share the log with other instances, from entering on; without it the facade has the log for itself."""
+        self.seal()
+        duties = [
+            *map(projections.duty_of, self.registry.projections),
+            *map(reactors.duty_of, self.registry.reactors),
+        ]
+        self._clustering = Clustering(
+            ownership=SharedOwnership(instances, this, self.limits, duties),
+            announcements=Announcements(broker),
+            broker=broker,
+            peers=peers,
+        )
+
     async def __aenter__(self) -> Self:
         self.seal()
         head = await self._store.events.head()
-        clustering = self._clustering()
+        clustering = self._clustering
         runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head, clustering)
         self._runtime = runtime
         self._stack.enter_context(runtime.watchdog.running())
@@ -203,6 +211,23 @@ class Facade(Registration):
         """Open a subscription; see Subscriptions.subscribe."""
         return self._running.subscriptions.subscribe(request)
 
+    async def cluster(self) -> ClusterView:
+        """Return which instances serve the log, and what they own."""
+        runtime = self._running
+        instances = self._store.instances
+        clustering = self._clustering
+        membership = Membership((), {})
+        if clustering is not None and instances is not None:
+            membership = await instances.members(lease=self.limits.lease)
+        return ClusterView(
+            log=self.identity,
+            head=await self._store.events.head(),
+            position=runtime.tail.level.position,
+            instance_id="" if clustering is None else clustering.ownership.this.instance_id,
+            membership=membership,
+            snapshot_age=None if instances is None else await instances.snapshot_age(),
+        )
+
     async def consumers(self) -> Sequence[ConsumerView]:
         """Return all projections and reactors, by name."""
         views = [*await self._running.projections.views(), *await self._running.reactors.views()]
@@ -233,17 +258,6 @@ class Facade(Registration):
         if resolved is None:
             raise ConsumerNotFound(reactor)
         return resolved
-
-    def _clustering(self) -> Clustering | None:
-        if self._clustered is None or self._store.instances is None:
-            return None
-        broker, this, peers = self._clustered
-        duties = [
-            *map(projections.duty_of, self.registry.projections),
-            *map(reactors.duty_of, self.registry.reactors),
-        ]
-        ownership = SharedOwnership(self._store.instances, this, self.limits, duties)
-        return Clustering(ownership=ownership, announcements=Announcements(broker), broker=broker, peers=peers)
 
     def _spawn(self, what: str, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -12,6 +12,7 @@ from comby.server.application.errors import FacadeError
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import LogIdentity, Position, Version
 from comby.server.ports.command_store import StoredCommand
+from comby.server.ports.instance_store import Membership
 
 
 class Stage(StrEnum):
@@ -274,3 +275,18 @@ class ConsumerView:
     rebuilding: tuple[int, Position] | None = None
     parked_keys: int = 0
     failure: ConsumerFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """The instances that serve the log. `instance_id` is empty where one process has it for itself; `position` is how far this one has read.
+
+    `snapshot_age` is in seconds; None where the store does not tell.
+    """
+
+    log: LogIdentity
+    head: Position
+    position: Position
+    instance_id: str
+    membership: Membership
+    snapshot_age: float | None

@@ -87,6 +87,14 @@ class InstanceStore(ABC):
         """
 
     @abstractmethod
+    async def members(self, *, lease: float) -> Membership:
+        """Return the same without a heartbeat."""
+
+    @abstractmethod
+    async def snapshot_age(self) -> float | None:
+        """Return for how many seconds the oldest snapshot has been held that keeps dead rows from being cleaned up; None if not known."""
+
+    @abstractmethod
     async def take(self, instance_id: str, holdings: Collection[Holding], *, lease: float) -> Mapping[Holding, Taken]:
         """Take those of the holdings that nobody owns, or whose owner is not live; return what was taken.
 

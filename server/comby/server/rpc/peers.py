@@ -17,6 +17,7 @@ from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.domain.identity import Position, Version
 from comby.server.ports.peers import Peers, PeerUnreachable
 from comby.server.rpc.encoding import STAGE_NUMBERS, STAGES
+from comby.server.rpc.grpc_server import TlsFiles
 from comby.server.rpc.instance_service import FORWARD
 from comby.server.rpc.wire import length_delimited
 
@@ -62,6 +63,17 @@ class GrpcPeers(Peers[CommandRequest, Receipt]):
         if self._credentials is None:
             return aio.insecure_channel(address, options=options)
         return aio.secure_channel(address, self._credentials, options=options)
+
+
+def peer_credentials(tls: TlsFiles | None) -> grpc.ChannelCredentials | None:
+    """Return the credentials with which instances reach each other; None for the clear."""
+    if tls is None or tls.client_ca is None:
+        return None
+    return grpc.ssl_channel_credentials(
+        root_certificates=tls.client_ca.read_bytes(),
+        private_key=tls.key.read_bytes(),
+        certificate_chain=tls.certificate.read_bytes(),
+    )
 
 
 class Link:
