@@ -48,7 +48,19 @@ class PostgresServer:
         if self._user is not None:
             os.chown(self._directory, self._user, -1)
         subprocess.run(
-            [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", "--locale=C"],
+            [
+                self._binaries / "initdb",
+                "-D",
+                self._data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "-N",
+                "--locale=C",
+            ],
             check=True,
             capture_output=True,
             cwd=self._directory,
