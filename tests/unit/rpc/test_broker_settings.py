@@ -27,8 +27,23 @@ def test_urls_that_can_be_used(url: str, read: BrokerUrl) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *("host", "http://host", "nats://", "nats://:4222", "nats://h:x", "nats://h:99999", "nats://h/path", "nats://h?x=1"),
-        *("nats://a,tls://b", "nats://u:secret@a,nats://v:secret@b", "nats://a,,b", "redis://u:secret@a", "nats://u:secret@"),
+        *(
+            "host",
+            "http://host",
+            "nats://",
+            "nats://:4222",
+            "nats://h:x",
+            "nats://h:99999",
+            "nats://h/path",
+            "nats://h?x=1",
+        ),
+        *(
+            "nats://a,tls://b",
+            "nats://u:secret@a,nats://v:secret@b",
+            "nats://a,,b",
+            "redis://u:secret@a",
+            "nats://u:secret@",
+        ),
     ],
 )
 def test_urls_that_can_not(url: str) -> None:
