@@ -48,7 +48,8 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
     Raises RegistrationRefused, AddressUnavailable, SettingsRefused and the errors of the store.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store))
+        instance_id = str(uuid4())
+        store = await stack.enter_async_context(open_store(settings.store, sender=instance_id))
         facade = Facade(name or app_name(settings.app), store, settings.limits)
         nats = await _open_nats(stack, settings, facade)
         app(facade)
@@ -56,8 +57,11 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
         health = Health(services_of(facade))
         table = build_table(facade, health, server_version())
         server, port = build_server(table, settings.limits, listen=settings.listen, tls=_tls(settings))
-        served = _address(settings.listen, port)
-        await _be_one_of_several(stack, facade, store.instances, settings, served, nats)
+        if store.instances is not None:
+            served = _address(settings.listen, port)
+            await _be_one_of_several(stack, facade, store.instances, settings, instance_id, served, nats)
+        elif settings.read_only:
+            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
         await stack.enter_async_context(facade)
 
         async def stop() -> None:
@@ -82,28 +86,25 @@ async def running(app: App, settings: Settings, *, name: str = "") -> AsyncItera
 async def _be_one_of_several(
     stack: AsyncExitStack,
     facade: Facade,
-    instances: InstanceStore | None,
+    instances: InstanceStore,
     settings: Settings,
+    instance_id: str,
     served: str,
     nats: Callable[[Broker], Broker],
 ) -> None:
-    """Let the facade share the log with other instances, where the store is made for that. `served` is where callers reach it; `nats`
-    puts wake-ups over NATS before those of the store."""
-    if instances is None:
-        if settings.read_only:
-            raise SettingsRefused("read_only: this store serves one process, which has to execute the commands")
-        return
+    """Let the facade share the log with other instances. `served` is where callers reach it; `nats` puts wake-ups over NATS before those of
+    the store."""
     table = build_instance_table(facade, settings.limits)
     server, port = build_server(table, settings.limits, listen=settings.internal_listen, tls=_internal_tls(settings))
     this = ThisInstance(
-        instance_id=str(uuid4()),
+        instance_id=instance_id,
         name=f"{socket.gethostname()}/{served}",
         address=settings.internal_address or _address(settings.internal_listen, port),
         eligible=not settings.read_only,
         version=server_version(),
     )
     peers = GrpcPeers(settings.limits, peer_credentials(_internal_tls(settings)))
-    broker = await stack.enter_async_context(open_broker(settings, this.instance_id))
+    broker = nats(store_broker(settings.store, sender=instance_id))
 
     async def stop() -> None:
         table.end_streams()
@@ -111,7 +112,7 @@ async def _be_one_of_several(
         await peers.close()
 
     stack.push_async_callback(stop)
-    facade.be_one_of(instances, this, nats(broker), peers)
+    facade.be_one_of(instances, this, broker, peers)
     await server.start()
 
 
@@ -150,22 +151,25 @@ async def _open_nats(stack: AsyncExitStack, settings: Settings, facade: Facade) 
     return opened.before
 
 
-def open_broker(settings: Settings, instance_id: str) -> AbstractAsyncContextManager[Broker]:
-    """Return what carries wake-ups between instances, to be entered."""
-    from comby.server.stores.postgres import open_postgres_broker  # an embedded server does without its driver
+def store_broker(url: str, *, sender: str) -> Broker:
+    """Return what carries wake-ups between the instances of a store, in the name of one of them."""
+    from comby.server.stores.postgres import PostgresBroker  # an embedded server does without its driver
 
-    return open_postgres_broker(settings.store, instance_id)
+    return PostgresBroker(url, sender=sender)
 
 
-def open_store(url: str) -> AbstractAsyncContextManager[Store]:
-    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known."""
+def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextManager[Store]:
+    """Return the store of a URL, to be entered. Raises SettingsRefused for a scheme that is not known.
+
+    With a `sender` a store for several instances tells the others of each commit, in that name.
+    """
     match url.partition(":")[0]:
         case "sqlite":
             return open_sqlite(url)
         case "postgresql" | "postgres":
             from comby.server.stores.postgres import open_postgres  # an embedded server does without its driver
 
-            return open_postgres(url)
+            return open_postgres(url, sender=sender)
         case scheme:
             raise SettingsRefused(
                 f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://host/database"
@@ -174,13 +178,13 @@ def open_store(url: str) -> AbstractAsyncContextManager[Store]:
 
 def backup_store(url: str, file: Path) -> None:
     """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "back it up with pg_basebackup, or with pg_dump")
     backup(url, file)
 
 
 def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url)
+    _only_sqlite(url, "restore what pg_basebackup or pg_dump made, with the tools of PostgreSQL")
     restore(file, url, force=force)
 
 
@@ -217,7 +221,11 @@ def _tls(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
 
 
-def _only_sqlite(url: str) -> None:
-    scheme = url.partition(":")[0]
-    if scheme != "sqlite":
-        raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")
+def _only_sqlite(url: str, instead: str) -> None:
+    match url.partition(":")[0]:
+        case "sqlite":
+            return
+        case "postgresql" | "postgres":
+            raise SettingsRefused(f"store: PostgreSQL keeps its own backups: {instead}")
+        case scheme:
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")

@@ -21,6 +21,7 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_INTERNAL_LISTEN = "127.0.0.1:0"
 DEFAULT_STORE = "sqlite:///comby.db"
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
+_AUTHORITY = re.compile(r"([^/?#]*)(.*)", re.DOTALL)
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
@@ -220,10 +221,18 @@ def is_loopback(listen: str) -> bool:
 
 
 def shown_store(url: str) -> str:
-    """Return a store's URL as it may be shown: without a password."""
+    """Return a store's URL as it may be shown: without a password, wherever it stands, and without parameters.
+
+    Of one that is not clear, such as with an `@` or a `/` in the password, only the scheme is shown.
+    """
     scheme, slashes, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}"
+    if scheme == "sqlite":
+        return url
+    authority, after = _AUTHORITY.fullmatch(rest).groups()  # type: ignore[union-attr]
+    if authority.count("@") > 1 or "@" in after:
+        return f"{scheme}{slashes}…"
+    user, at, place = authority.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after)[0]}"
 
 
 def shown_broker(url: str) -> str:

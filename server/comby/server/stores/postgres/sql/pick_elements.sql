@@ -4,7 +4,8 @@ with candidate as materialized (
 ),
 matching as materialized (
   select event.position, event.record_size as size
-  from candidate join comby.events as event using (position)
+  from candidate
+  cross join lateral (select * from comby.events where events.position = candidate.position offset 0) as event
   where ($5::text is null or event.tenant_id = $5)
     and ($10::text[] is null or event.domain = any ($10))
     and ($6::text[] is null or event.type = any ($6))
@@ -21,5 +22,6 @@ select
   (select max(position) from candidate) as last_examined,
   (select count(*) from matching) as matching,
   count(event.position) as count, max(event.position) as last, string_agg(event.element, '' order by event.position) as elements
-from measured join comby.events as event using (position)
+from measured
+cross join lateral (select * from comby.events where events.position = measured.position offset 0) as event
 where measured.before < $11

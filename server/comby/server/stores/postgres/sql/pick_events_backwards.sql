@@ -4,7 +4,8 @@ with candidate as materialized (
 ),
 matching as materialized (
   select event.position, event.record_size as size
-  from candidate join comby.events as event using (position)
+  from candidate
+  cross join lateral (select * from comby.events where events.position = candidate.position offset 0) as event
   where ($5::text is null or event.tenant_id = $5)
     and ($10::text[] is null or event.domain = any ($10))
     and ($6::text[] is null or event.type = any ($6))
@@ -23,5 +24,6 @@ select
   event.position, event.recorded_at, event.tenant_id, event.domain, event.aggregate_id, event.version, event.type,
   substr(event.element, event.record_start + 1, event.record_size) as record
 from (select) as always
-left join (measured join comby.events as event using (position)) on measured.before < $11
+left join measured on measured.before < $11
+left join lateral (select * from comby.events where events.position = measured.position offset 0) as event on true
 order by event.position desc

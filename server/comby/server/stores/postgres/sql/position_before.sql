@@ -5,7 +5,10 @@ with recursive search (low, high) as (
   select
     case when event.recorded_at < $1 then event.position else search.low end,
     case when event.recorded_at < $1 then search.high else event.position - 1 end
-  from search join comby.events as event on event.position = (search.low + search.high + 1) / 2
+  from search
+  cross join lateral (
+    select * from comby.events where position = (search.low + search.high + 1) / 2 offset 0
+  ) as event
   where search.low < search.high
 )
 select low from search where low = high

@@ -36,20 +36,14 @@ $$;
 
 -- Stores the versions of the aggregates that changed.
 create function comby.write_aggregates(
-  changed boolean[], stored boolean[], tenants text[], domains text[], ids text[], versions bigint[], closes boolean[]
+  changed boolean[], tenants text[], domains text[], ids text[], versions bigint[], closes boolean[]
 ) returns void language plpgsql as $$
 begin
-  update comby.aggregates
-  set version = given.version, closed = given.closed
-  from unnest(tenants, domains, ids, versions, closes)
-    with ordinality as given (tenant_id, domain, aggregate_id, version, closed, ordinal)
-  where changed[given.ordinal] and stored[given.ordinal]
-    and aggregates.tenant_id = given.tenant_id and aggregates.domain = given.domain
-    and aggregates.aggregate_id = given.aggregate_id;
   insert into comby.aggregates (tenant_id, domain, aggregate_id, version, closed)
   select given.tenant_id, given.domain, given.aggregate_id, given.version, given.closed
   from unnest(tenants, domains, ids, versions, closes)
     with ordinality as given (tenant_id, domain, aggregate_id, version, closed, ordinal)
-  where changed[given.ordinal] and not stored[given.ordinal];
+  where changed[given.ordinal]
+  on conflict (tenant_id, domain, aggregate_id) do update set version = excluded.version, closed = excluded.closed;
 end
 $$;

@@ -3,6 +3,9 @@
 -- Aggregates, commands, consumers and fenced partitions are named once and referred to by ordinal, from 1; 0 is none. `check_ends[n]` is
 -- the last check of request n. Nothing is looked up or written while requests are decided: the arrays hold what is stored, as changed so
 -- far. A batch that was decided before, by its writer and number, is answered again and writes nothing.
+--
+-- A plan is made once for each connection, maybe while tables are empty. So no statement leaves the planner a choice: whatever is looked
+-- up is a subquery behind `offset 0`, and what is changed is a row by its key, or an upsert.
 create function comby.append(
   writer_id text, batch_number bigint, incarnation_id text, sender text,
   aggregate_tenants text[], aggregate_domains text[], aggregate_ids text[],
@@ -53,7 +56,6 @@ declare
   count_commands     constant integer := cardinality(command_requests);
   aggregate_versions bigint[];
   aggregate_closed   boolean[];
-  aggregate_stored   boolean[];
   aggregate_changed  boolean[] := array_fill(false, array[cardinality(aggregate_ids)]);
   command_statuses   smallint[] := array_fill(null::smallint, array[count_commands]);
   command_sequences  bigint[] := array_fill(null::bigint, array[count_commands]);
@@ -119,16 +121,24 @@ begin
   recorded := greatest(comby.clock(), recorded);
   select
     coalesce(array_agg(coalesce(guard.version, 0) order by wanted.ordinal), '{}'),
-    array_agg(coalesce(guard.closed, false) order by wanted.ordinal),
-    array_agg(guard.version is not null order by wanted.ordinal)
-  into aggregate_versions, aggregate_closed, aggregate_stored
+    array_agg(coalesce(guard.closed, false) order by wanted.ordinal)
+  into aggregate_versions, aggregate_closed
   from unnest(aggregate_tenants, aggregate_domains, aggregate_ids)
     with ordinality as wanted (tenant_id, domain, aggregate_id, ordinal)
-  left join comby.aggregates as guard using (tenant_id, domain, aggregate_id);
+  left join lateral (
+    select * from comby.aggregates
+    where aggregates.tenant_id = wanted.tenant_id and aggregates.domain = wanted.domain
+      and aggregates.aggregate_id = wanted.aggregate_id
+    offset 0
+  ) as guard on true;
   for stored in
     select wanted.ordinal, entry.*
     from unnest(command_tenants, command_requests) with ordinality as wanted (tenant_id, request_id, ordinal)
-    join comby.commands as entry using (tenant_id, request_id)
+    cross join lateral (
+      select * from comby.commands
+      where commands.tenant_id = wanted.tenant_id and commands.request_id = wanted.request_id
+      offset 0
+    ) as entry
   loop
     command := stored.ordinal;
     command_statuses[command] := array_position(comby.statuses(), stored.status);
@@ -145,12 +155,16 @@ begin
   if cardinality(fenced_partitions) > 0 then
     select array_agg(owned.epoch order by wanted.ordinal) into partition_epochs
     from unnest(fenced_partitions) with ordinality as wanted (partition, ordinal)
-    left join comby.partitions as owned using (partition);
+    left join lateral (
+      select * from comby.partitions where partitions.partition = wanted.partition offset 0
+    ) as owned on true;
   end if;
   if cardinality(consumer_names) > 0 then
     select array_agg(consumer.position order by wanted.ordinal) into consumer_positions
     from unnest(consumer_names, consumer_generations) with ordinality as wanted (name, generation, ordinal)
-    left join comby.consumers as consumer using (name, generation);
+    left join lateral (
+      select * from comby.consumers where consumers.name = wanted.name and consumers.generation = wanted.generation offset 0
+    ) as consumer on true;
   end if;
 
   -- What becomes of each request.
@@ -309,8 +323,7 @@ begin
   end if;
   if true = any (aggregate_changed) then
     perform comby.write_aggregates(
-      aggregate_changed, aggregate_stored, aggregate_tenants, aggregate_domains, aggregate_ids, aggregate_versions,
-      aggregate_closed
+      aggregate_changed, aggregate_tenants, aggregate_domains, aggregate_ids, aggregate_versions, aggregate_closed
     );
   end if;
   if cardinality(new_commands) > 0 then
@@ -334,16 +347,21 @@ begin
     where inserted[given.command] = given.ordinal;
   end if;
   if updated is not null then
-    update comby.commands as entry
-    set accept_seq = command_sequences[given.ordinal], status = (comby.statuses())[command_statuses[given.ordinal]],
-        attempts = command_attempts[given.ordinal], finished_at = command_finished[given.ordinal],
-        version = command_versions[given.ordinal], position = command_positions[given.ordinal],
-        outcome = case outcome_requests[given.ordinal]
-          when -1 then entry.outcome when 0 then '' else outcomes[outcome_requests[given.ordinal]]
-        end
-    from unnest(command_tenants, command_requests) with ordinality as given (tenant_id, request_id, ordinal)
-    where updated[given.ordinal] and entry.tenant_id = given.tenant_id and entry.request_id = given.request_id
-      and entry.accept_seq = stored_sequences[given.ordinal];
+    for ordinal in 1 .. count_commands loop
+      continue when updated[ordinal] is not true or inserted[ordinal] > 0;
+      update comby.commands as entry
+      set accept_seq = command_sequences[ordinal], status = (comby.statuses())[command_statuses[ordinal]],
+          attempts = command_attempts[ordinal], finished_at = command_finished[ordinal],
+          version = command_versions[ordinal], position = command_positions[ordinal],
+          outcome = case outcome_requests[ordinal]
+            when -1 then entry.outcome when 0 then '' else outcomes[outcome_requests[ordinal]]
+          end
+      where entry.tenant_id = command_tenants[ordinal] and entry.request_id = command_requests[ordinal]
+        and entry.accept_seq = stored_sequences[ordinal] and entry.status in ('accepted', 'parked');
+      if not found then
+        raise exception 'a command has moved';
+      end if;
+    end loop;
   end if;
   if cardinality(row_places) > 0 then
     perform comby.write_rows(
@@ -351,10 +369,11 @@ begin
     );
   end if;
   if consumer_changed is not null then
-    update comby.consumers as consumer
-    set position = consumer_positions[given.ordinal]
-    from unnest(consumer_names, consumer_generations) with ordinality as given (name, generation, ordinal)
-    where consumer_changed[given.ordinal] and consumer.name = given.name and consumer.generation = given.generation;
+    for ordinal in 1 .. cardinality(consumer_names) loop
+      update comby.consumers as consumer set position = consumer_positions[ordinal]
+      where consumer_changed[ordinal] and consumer.name = consumer_names[ordinal]
+        and consumer.generation = consumer_generations[ordinal];
+    end loop;
   end if;
   if waiting_changes <> '' then
     perform comby.change_waiting(wrote, waiting_changes::jsonb, recorded);
@@ -369,9 +388,11 @@ begin
     );
     delete from comby.batches as batch where batch.writer = writer_id and batch.number = batch_number - 16;
     if sender is not null and (head > first_head or ended or opened <> '{}') then
-      perform pg_notify(
+      perform pg_notify( -- read by announcing.py
         'comby',
-        concat_ws(' ', sender, head, ended::integer, (select string_agg(distinct part::text, ',') from unnest(opened) as part))
+        concat_ws(
+          ' ', sender, head, ended::integer, 0, (select string_agg(distinct part::text, ',') from unnest(opened) as part)
+        )
       );
     end if;
   end if;
