@@ -195,7 +195,7 @@ async def _is_refused(options: NatsOptions, reason: str) -> None:
     async with asyncio.timeout(10), open_nats(options, name="shop", log=LOG) as opened:
         while True:
             with pytest.raises(BrokerUnavailable) as error:
-                await opened.publisher.end(limit=1)
+                await opened.publisher.connection.connected(0.02)
             if error.value.reason != "not connected yet":
                 assert re.fullmatch(reason, error.value.reason)
                 return

@@ -8,6 +8,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from comby.server.application import relay as relay_module
 from comby.server.application.claims import now_micros
 from comby.server.application.relay import Relay, RelayOptions
 from comby.server.application.requests import ConsumerView
@@ -101,8 +102,9 @@ async def test_after_a_deleted_storage(
 
 
 async def test_an_idle_relay_notices_that_the_storage_is_gone(
-    nats_server: NatsServer, nats_options: NatsOptions
+    nats_server: NatsServer, nats_options: NatsOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.2)
     async with log() as opened, relaying(opened, nats_options) as relay:
         await opened.write(30)
         await caught_up(relay)
@@ -163,8 +165,9 @@ async def test_a_broker_that_lost_its_last_messages_gets_them_again(
 
 
 async def test_forged_messages_are_counted_and_written_around(
-    nats_server: NatsServer, nats_options: NatsOptions
+    nats_server: NatsServer, nats_options: NatsOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.2)
     async with (
         log() as opened,
         relaying(opened, nats_options) as relay,

@@ -34,8 +34,10 @@ IN_FLIGHT = 256
 """Messages that are sent and not acknowledged."""
 CONNECTED_SECONDS = 1.0
 """How long to wait for a connection that is being made."""
+REQUEST_SECONDS = 2.0
+"""How long the server may take for an answer."""
 ANSWER_SECONDS = 4.0
-"""How long the server may take for an answer, or for the next acknowledgement."""
+"""How long it may take for the next acknowledgement: it may have to wait for its disk, or for other servers."""
 READ_AT_ONCE = 8
 """Messages that are read together: each may be as large as an event."""
 WRONG_END = frozenset({10070, 10071})
@@ -57,7 +59,7 @@ class NatsEventPublisher(EventPublisher):
     async def end(self, *, limit: int) -> StreamEnd:
         """See that the stream is there, and return how it ends."""
         client = await self.connection.connected(CONNECTED_SECONDS)
-        jetstream = client.jetstream(timeout=ANSWER_SECONDS)
+        jetstream = client.jetstream(timeout=REQUEST_SECONDS)
         with _told(client):
             return await client.unless_lost(self._look(jetstream, limit))
 
