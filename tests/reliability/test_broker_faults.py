@@ -28,7 +28,7 @@ AWAY_SECONDS = 0.5
 CATCH_UP_SECONDS = 60.0
 SLOWEST_WRITE = 2.0
 """Seconds that a write may take on a busy machine. One that waited for the broker would take `HANGS_SECONDS`."""
-LIES = 40
+LIES = 20
 Fault: TypeAlias = Callable[["Load"], Awaitable[None]]
 
 
@@ -99,7 +99,8 @@ async def test_c7_whatever_happens_to_the_broker(
 ) -> None:
     """Writes go on without waiting, subscribers are complete, and afterwards the stream has every event once and in order.
 
-    Seen failing: SEEN7
+    Seen failing: commits that wait until the relay has published them (slowest write); a relay that goes on from what it remembers, without a look at
+    the stream (it never gets on after the storage was deleted).
     """
     chance = random.Random(seed)
     rounds = 10 if long else 1
@@ -142,7 +143,7 @@ async def test_c8_messages_that_lie(
 ) -> None:
     """Messages that are doubled, late, out of order or made up are written around; subscribers get every event once.
 
-    Seen failing: SEEN8
+    Seen failing: a relay that believes the position that a message tells, without asking the log (events are missing in the stream).
     """
     chance = random.Random(seed)
     outcomes: Counter[str] = Counter()
@@ -151,13 +152,14 @@ async def test_c8_messages_that_lie(
         async with load.running(), await nats.connect(nats_server.url) as stranger:
             await load.goes_on()
             for _ in range(LIES * (25 if long else 1)):
-                lie = _lie(await held(nats_server.url, STREAM), chance)
+                lies = _lies(await held(nats_server.url, STREAM), chance)
                 await stranger.publish(WAKEUPS, chance.choice([b"\xff", b"{}", b'{"head":4611686018427387904}']))
-                try:
-                    ack = await stranger.jetstream().publish(lie.subject, lie.data, headers=lie.headers)
-                    outcomes["recognised" if ack.duplicate else "lies_in_the_stream"] += 1
-                except APIError:
-                    outcomes["refused"] += 1
+                for lie in lies:
+                    try:
+                        ack = await stranger.jetstream().publish(lie.subject, lie.data, headers=lie.headers)
+                        outcomes["recognised" if ack.duplicate else "lies_in_the_stream"] += 1
+                    except APIError:
+                        outcomes["refused"] += 1
                 await load.goes_on(chance.choice([0, 1, 5]))
             log = await load.finish()
     ours = [one for one in await held(nats_server.url, STREAM) if "Comby-Incarnation" in one.headers]
@@ -196,18 +198,22 @@ async def _broken(way: Way, load: Load) -> None:
         await load.goes_on(10)
 
 
-def _lie(messages: list[Held], chance: random.Random) -> Held:
-    """Return a message that somebody else could send: one that was there before, or one like none."""
+def _lies(messages: list[Held], chance: random.Random) -> list[Held]:
+    """Return messages that somebody else could send: such as were there before, or like none, or as if they were the next."""
     old = chance.choice(messages)
     last = max(one.position for one in messages)
+    if chance.random() < 0.3:
+        return [
+            Held(0, old.subject, {"Nats-Msg-Id": f"next-{next}", "Comby-Position": str(next)}, old.data)
+            for next in range(last + 1, last + 25)
+        ]
     headers = chance.choice(
         [
             old.headers,  # late: it still tells what it must follow
             {name: old.headers[name] for name in old.headers.keys() & {"Nats-Msg-Id", "Comby-Position"}},  # again
             {"Nats-Msg-Id": f"forged-{chance.random()}", "Comby-Position": str(old.position)},
-            {"Nats-Msg-Id": f"forged-{chance.random()}", "Comby-Position": str(last + chance.randrange(100))},
             {"Comby-Position": str(2**63)},
             {},
         ]
     )
-    return Held(0, old.subject, headers, chance.choice([old.data, b"", b"\xff" * 10]))
+    return [Held(0, old.subject, headers, chance.choice([old.data, b"", b"\xff" * 10]))]
