@@ -84,7 +84,7 @@ class PostgresServer:
                 cwd=self._directory,
                 user=self._user,
             )
-        ready = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         deadline = time.monotonic() + STARTING_SECONDS
         while subprocess.run(ready).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -100,6 +100,7 @@ class Runtime:
             self._cover,
             self.ownership,
             alone if self._clustering is None else self._clustering.peers.dispatch,
+            self._store.commands,
         )
         self.claims = Claims(self._store.commands, self.commands, admission, limits, self.ownership)
         self.records = CommandRecords(

@@ -68,6 +68,7 @@ create index commands_sequence on comby.commands (tenant_id, accept_seq);
 create index commands_status on comby.commands (tenant_id, status, accept_seq) where status <> 'executed';
 create index commands_open on comby.commands (accept_seq) where status = 'accepted';
 create index commands_claim on comby.commands (partition, accept_seq) where status = 'accepted';
+create index commands_waiting on comby.commands (tenant_id, domain, aggregate_id, accept_seq) where status = 'accepted';
 create index commands_due on comby.commands (not_before) where status = 'accepted' and not_before is not null;
 create index commands_payload on comby.commands (finished_at)
   where command is not null and status in ('executed', 'rejected', 'cancelled');
