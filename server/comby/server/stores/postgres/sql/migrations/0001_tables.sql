@@ -64,8 +64,10 @@ create table comby.commands (
   primary key (tenant_id, request_id)
 );
 -- Most commands end as executed in the commit that stores them: they cost this table three index entries.
-create index commands_sequence on comby.commands (tenant_id, accept_seq);
-create index commands_status on comby.commands (tenant_id, status, accept_seq) where status <> 'executed';
+-- What lists commands asks in another collation, with the same order: else a planner that knows no numbers yet takes this index, and all
+-- commands of a tenant, to look up one.
+create index commands_sequence on comby.commands (tenant_id collate "POSIX", accept_seq);
+create index commands_status on comby.commands (tenant_id collate "POSIX", status, accept_seq) where status <> 'executed';
 create index commands_open on comby.commands (accept_seq) where status = 'accepted';
 create index commands_claim on comby.commands (partition, accept_seq) where status = 'accepted';
 create index commands_due on comby.commands (not_before) where status = 'accepted' and not_before is not null;
