@@ -53,10 +53,12 @@ def pg_commit(options: argparse.Namespace) -> Iterator[Row]:
     """Concurrent commits into the store, without gRPC, against the same insert by pgbench."""
     with postgres(options.disk) as database:
         url = database.create("comby")
+        _commits(database, url, 0.1)  # makes the tables
+        of_limit = database.create("limit", template="comby")
         ours, limits = [], []
         for _ in range(options.rounds):
             ours.append(_commits(database, url, options.seconds))
-            limits.append(insert_events(database, url, PGBENCH_CLIENTS, options.seconds))
+            limits.append(insert_events(database, of_limit, PGBENCH_CLIENTS, options.seconds))
         yield compared("PostgreSQL: commit, 256 callers, events/s", "pgbench, 16 clients", limits, ours, least=3)
 
 
