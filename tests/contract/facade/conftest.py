@@ -20,10 +20,12 @@ from tests.contract.facade.in_process import InProcess
 from tests.contract.facade.over_grpc import OverGrpc
 from tests.domains.bank.app import bank
 from tests.domains.controls import Controls
+from tests.postgres_databases import databases
 
 STORES: dict[str, Callable[[Path], str]] = {
     "sqlite-memory": lambda directory: "sqlite://:memory:",
     "sqlite-file": lambda directory: f"sqlite:///{directory / 'bank.db'}",
+    "postgres": lambda directory: databases().url(directory),
 }
 DURABLE = [name for name in STORES if name != "sqlite-memory"]
 """Stores that are still there when they are opened again: `@pytest.mark.parametrize("store", DURABLE, indirect=True)`."""

@@ -44,5 +44,8 @@ async def close(connection: Connection) -> None:
     """Close a connection, in order where the database still answers."""
     try:
         await connection.close(timeout=CLOSE_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise

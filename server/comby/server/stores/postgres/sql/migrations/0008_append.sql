@@ -20,7 +20,7 @@ create function comby.append(
   event_requests integer[], event_aggregates integer[], event_versions bigint[], event_types text[],
   event_request_ids text[], event_records bytea[],
   row_requests integer[], row_places integer[], row_models text[], row_tenants text[], row_keys text[],
-  row_versions bigint[], row_stamps text[], row_fields text[], row_contents bytea[],
+  row_versions bigint[], row_stamps text[], row_entries text[], row_contents bytea[],
   advance_consumers integer[], advance_befores bigint[], advance_afters bigint[], waiting_changes text,
   out head bigint, out recorded bigint, out verdicts smallint[], out numbers bigint[],
   out conflict_checks integer[], out conflict_actuals bigint[],
@@ -48,6 +48,7 @@ declare
   is_advanced        constant smallint := 9;
   is_checkpoint_moved constant smallint := 10;
   is_fenced          constant smallint := 11;
+  is_behind          constant smallint := 12;
   accepted           constant smallint := 1; -- the statuses of commands, as in statuses.py and comby.statuses()
   parked             constant smallint := 4;
   cancelled          constant smallint := 5;
@@ -68,6 +69,12 @@ declare
   stored_sequences   bigint[] := array_fill(null::bigint, array[count_commands]);
   stored_outcomes    bytea[];
   stored_partitions  integer[];
+  stored_domains     text[];
+  stored_aggregates  text[];
+  first_waiting      bigint[]; -- of the aggregate of a stored command that is fenced; of that of a new one
+  new_first_waiting  bigint[];
+  reopened           boolean[];
+  opened_buckets     boolean[]; -- by a hash of the aggregate's id: whether the batch opened a command of it
   updated            boolean[];
   partition_epochs   bigint[];
   consumer_positions bigint[];
@@ -151,6 +158,11 @@ begin
     outcome_requests[command] := -1;
     stored_outcomes[command] := stored.outcome;
     stored_partitions[command] := stored.partition;
+    stored_domains[command] := stored.domain;
+    stored_aggregates[command] := stored.aggregate_id;
+    if cardinality(fenced_partitions) > 0 then
+      first_waiting[command] := comby.first_waiting(stored.tenant_id, stored.domain, stored.aggregate_id, recorded);
+    end if;
   end loop;
   if cardinality(fenced_partitions) > 0 then
     select array_agg(owned.epoch order by wanted.ordinal) into partition_epochs
@@ -158,6 +170,11 @@ begin
     left join lateral (
       select * from comby.partitions where partitions.partition = wanted.partition offset 0
     ) as owned on true;
+    for number in 1 .. cardinality(new_commands) loop
+      new_first_waiting[number] := comby.first_waiting(
+        command_tenants[new_commands[number]], new_domains[number], new_aggregates[number], recorded
+      );
+    end loop;
   end if;
   if cardinality(consumer_names) > 0 then
     select array_agg(consumer.position order by wanted.ordinal) into consumer_positions
@@ -176,6 +193,26 @@ begin
     numbers[request] := 0;
     if fences[request] > 0 and partition_epochs[fences[request]] is distinct from epochs[request] then
       verdicts[request] := is_fenced;
+    elsif kind = kind_finish_new and fences[request] > 0
+      and (new_first_waiting[item] is not null or opened_buckets[hashtext(new_aggregates[item]) & 1023])
+      and comby.is_behind(
+        9223372036854775807, command_tenants[command], new_domains[item], new_aggregates[item], recorded,
+        command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
+        new_aggregates, new_not_before
+      )
+    then
+      verdicts[request] := is_behind;
+    elsif kind = kind_start and fences[request] > 0 and command_statuses[command] = accepted
+      and (first_waiting[command] < command_sequences[command] or stored_sequences[command] is distinct from command_sequences[command])
+      and comby.is_behind(
+        command_sequences[command], command_tenants[command],
+        coalesce(new_domains[inserted[command]], stored_domains[command]),
+        coalesce(new_aggregates[inserted[command]], stored_aggregates[command]), recorded,
+        command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
+        new_aggregates, new_not_before
+      )
+    then
+      verdicts[request] := is_behind;
     elsif kind in (kind_finish_new, kind_accept) and command_statuses[command] is not null then
       verdicts[request] := is_known;
       show := true;
@@ -234,6 +271,7 @@ begin
       command_versions[command] := 0;
       command_positions[command] := 0;
       opened := array_append(opened, new_partitions[item]);
+      opened_buckets[hashtext(new_aggregates[item]) & 1023] := true;
       verdicts[request] := is_accepted;
       numbers[request] := command_sequences[command];
     elsif kind = kind_start then
@@ -269,6 +307,8 @@ begin
         command_positions[command] := 0;
         outcome_requests[command] := 0;
         updated[command] := true;
+        reopened[command] := true;
+        opened_buckets[hashtext(coalesce(new_aggregates[inserted[command]], stored_aggregates[command])) & 1023] := true;
         opened := array_append(opened, coalesce(new_partitions[inserted[command]], stored_partitions[command]));
         verdicts[request] := is_moved;
       else
@@ -365,7 +405,7 @@ begin
   end if;
   if cardinality(row_places) > 0 then
     perform comby.write_rows(
-      wrote, row_requests, row_places, row_models, row_tenants, row_keys, row_versions, row_stamps, row_fields, row_contents
+      wrote, row_requests, row_places, row_models, row_tenants, row_keys, row_versions, row_stamps, row_entries, row_contents
     );
   end if;
   if consumer_changed is not null then

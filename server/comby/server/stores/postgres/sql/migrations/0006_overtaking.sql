@@ -1,0 +1,52 @@
+-- The order of an aggregate's commands, which several instances accept: whether a fenced request would overtake an older one.
+
+-- The first accepted command of an aggregate that is due, as stored.
+create function comby.first_waiting(tenant text, domain_name text, id text, now bigint) returns bigint
+language plpgsql stable as $$
+begin
+  return (
+    select min(entry.accept_seq) from comby.commands as entry
+    where entry.status = 'accepted' and entry.tenant_id = tenant and entry.domain = domain_name
+      and entry.aggregate_id = id and (entry.not_before is null or entry.not_before <= now)
+  );
+end
+$$;
+
+-- Tells whether an accepted command of an aggregate that is due comes before a number of the accept order, as a batch stands at this point.
+-- `inserted` and `reopened` tell which commands of the batch it opened itself; the others are looked up, without those that it moved.
+create function comby.is_behind(
+  own_sequence bigint, tenant text, domain_name text, id text, now bigint,
+  tenants text[], requests text[], statuses smallint[], sequences bigint[], inserted integer[], reopened boolean[],
+  new_domains text[], new_aggregates text[], new_not_before bigint[]
+) returns boolean language plpgsql stable as $$
+declare
+  accepted constant smallint := 1;
+begin
+  for command in 1 .. cardinality(requests) loop
+    continue when statuses[command] is distinct from accepted or sequences[command] >= own_sequence;
+    if inserted[command] > 0 and tenants[command] = tenant and new_domains[inserted[command]] = domain_name
+      and new_aggregates[inserted[command]] = id and coalesce(new_not_before[inserted[command]], now) <= now
+    then
+      return true;
+    end if;
+    if reopened[command] and exists (
+      select from comby.commands as entry
+      where entry.tenant_id = tenants[command] and entry.request_id = requests[command]
+        and entry.tenant_id = tenant and entry.domain = domain_name and entry.aggregate_id = id
+        and coalesce(entry.not_before, now) <= now
+    ) then
+      return true;
+    end if;
+  end loop;
+  return exists (
+    select from comby.commands as entry
+    where entry.status = 'accepted' and entry.tenant_id = tenant and entry.domain = domain_name
+      and entry.aggregate_id = id and entry.accept_seq < own_sequence and coalesce(entry.not_before, now) <= now
+      and not exists (
+        select from unnest(tenants, requests, statuses) as moved (tenant_id, request_id, status)
+        where moved.tenant_id = entry.tenant_id and moved.request_id = entry.request_id
+          and moved.status is distinct from accepted
+      )
+  );
+end
+$$;
