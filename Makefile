@@ -33,6 +33,10 @@ serve: .venv/ready ## Serve the shop on 127.0.0.1:50051, with reload on change (
 demo: .venv/ready ## Tell the shop's story: orders, refusals, a crash, and nothing lost
 	$(BIN)/python -m shop.demo
 
+.PHONY: cluster
+cluster: .venv/ready ## Run PostgreSQL, NATS and two instances of the shop on 127.0.0.1:50051 and :50052
+	$(BIN)/python -m tools.cluster
+
 .PHONY: test
 test: .venv/ready ## Run the tests
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -q --durations 10 $(ARGS)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from comby.server.ports.store import Store
+from comby.server.stores.postgres import open_postgres
 from comby.server.stores.sqlite import open_sqlite
 from tests.contract.making import Opener
+from tests.postgres_databases import databases
 
 
 def sqlite_file(directory: Path) -> Opener:
@@ -18,9 +20,17 @@ def sqlite_memory(directory: Path) -> Opener:
     return lambda: open_sqlite("sqlite://:memory:")
 
 
-ADAPTERS: dict[str, Callable[[Path], Opener]] = {"sqlite-file": sqlite_file, "sqlite-memory": sqlite_memory}
+def postgres(directory: Path) -> Opener:
+    return lambda: open_postgres(databases().url(directory))
 
-DURABLE = frozenset({"sqlite-file"})
+
+ADAPTERS: dict[str, Callable[[Path], Opener]] = {
+    "sqlite-file": sqlite_file,
+    "sqlite-memory": sqlite_memory,
+    "postgres": postgres,
+}
+
+DURABLE = frozenset({"sqlite-file", "postgres"})
 """The adapters whose stores are still there when they are opened again."""
 
 

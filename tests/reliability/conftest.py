@@ -6,15 +6,17 @@ The long form is marked `long`. COMBY_TEST_SEED repeats a run's choices; each te
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from tests.postgres_databases import databases
 from tests.reliability.trial_server import TrialServer, serving
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[TrialServer]]
+ServeMany: TypeAlias = Callable[..., AbstractAsyncContextManager[list[TrialServer]]]
 Report: TypeAlias = Callable[..., None]
 PROPERTY = "reliability"
 SEED = "COMBY_TEST_SEED"
@@ -32,14 +34,37 @@ def seed() -> int:
     return int(os.environ.get(SEED, random.randrange(2**32)))
 
 
+STORES = ["sqlite", "postgres"]
+"""`@pytest.mark.parametrize("serve", STORES, indirect=True)` runs a test on both."""
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
-    """Start servers of the trial domain, with flags."""
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
+    """Start servers of the trial domain, with flags; on SQLite unless the test asks for another store."""
+    store = databases().url(tmp_path) if getattr(request, "param", "sqlite") == "postgres" else ""
 
     @asynccontextmanager
     async def start(*flags: str) -> AsyncIterator[TrialServer]:
-        async with serving(tmp_path, *flags) as server:
+        async with serving(tmp_path, *flags, store=store) as server:
             yield server
+
+    return start
+
+
+@pytest.fixture
+def serve_many(tmp_path: Path) -> ServeMany:
+    """Start several instances over one PostgreSQL, each with a folder of its own, with flags."""
+
+    @asynccontextmanager
+    async def start(count: int, *flags: str) -> AsyncIterator[list[TrialServer]]:
+        store = databases().url(tmp_path)
+        async with AsyncExitStack() as stack:
+            servers = []
+            for number in range(count):
+                folder = tmp_path / f"instance-{number}"
+                folder.mkdir()
+                servers.append(await stack.enter_async_context(serving(folder, *flags, store=store)))
+            yield servers
 
     return start
 

@@ -26,8 +26,10 @@ START_SECONDS = 60
 class TrialServer:
     """A server that can be killed, stopped and started again."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, store: str = "") -> None:
+        """`store` is a URL; a file of SQLite in the folder when empty."""
         self.folder = folder
+        self.store = store or f"sqlite:///{folder / 'trial.db'}"
         self.port = _free_port()
         self.target = f"127.0.0.1:{self.port}"
         self.starts = 0
@@ -54,8 +56,7 @@ class TrialServer:
 
     async def _launch(self) -> bytes:
         """Start, and return the line that the process prints once it serves; nothing if it ends before."""
-        store = f"sqlite:///{self.folder / 'trial.db'}"
-        serve = ["serve", "--app", APP, "--listen", self.target, "--store", store, "--log-level", "error"]
+        serve = ["serve", "--app", APP, "--listen", self.target, "--store", self.store, "--log-level", "error"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = await run_tied("comby.server.cli", *serve, *self._flags, folder=self.folder, stderr=log)
         assert self._process.stdout is not None
@@ -65,6 +66,14 @@ class TrialServer:
     async def kill(self) -> None:
         """End the process without a warning."""
         await end(self.process)
+
+    def pause(self) -> None:
+        """Let the process stand still."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a process that stands still go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     async def terminate(self) -> float:
         """Ask the process to end, and return after how many seconds it has. It must end in order."""
@@ -94,9 +103,9 @@ class TrialServer:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *flags: str) -> AsyncIterator[TrialServer]:
+async def serving(folder: Path, *flags: str, store: str = "") -> AsyncIterator[TrialServer]:
     """Serve until the context is left."""
-    server = TrialServer(folder, *flags)
+    server = TrialServer(folder, *flags, store=store)
     try:
         await server.start()
         yield server

@@ -6,13 +6,14 @@ from comby.client._connection import FACADE, Connection
 from comby.client._records import Page
 from comby.facade.v1 import projection_pb2
 
-ConsumerKind: TypeAlias = Literal["projection", "reactor"]
+ConsumerKind: TypeAlias = Literal["projection", "reactor", "relay"]
 ParkedKeyAction: TypeAlias = Literal["retry", "skip"]
 
 _KINDS = {
     None: projection_pb2.CONSUMER_KIND_UNSPECIFIED,
     "projection": projection_pb2.CONSUMER_KIND_PROJECTION,
     "reactor": projection_pb2.CONSUMER_KIND_REACTOR,
+    "relay": projection_pb2.CONSUMER_KIND_RELAY,
 }
 _ACTIONS = {
     "retry": projection_pb2.PARKED_KEY_ACTION_RETRY,
@@ -26,7 +27,7 @@ class OperationCalls:
     _connection: Connection
 
     async def list_consumers(self, kind: ConsumerKind | None = None) -> tuple[projection_pb2.Consumer, ...]:
-        """Return the projections and reactors, by name, and how far each has come."""
+        """Return the projections and reactors, and the relay to a broker, by name, and how far each has come."""
         answer = await self._connection.unary(
             f"{FACADE}ListConsumers",
             projection_pb2.ListConsumersRequest(kind=_KINDS[kind]),

@@ -19,7 +19,15 @@ from comby.server.development import serve_and_reload
 from comby.server.logs import configure_logs
 from comby.server.ports.errors import StoreError
 from comby.server.rpc.grpc_server import AddressUnavailable
-from comby.server.settings import DEFAULT_STORE, Settings, SettingsRefused, is_loopback, load_settings, shown_store
+from comby.server.settings import (
+    DEFAULT_STORE,
+    Settings,
+    SettingsRefused,
+    is_loopback,
+    load_settings,
+    shown_broker,
+    shown_store,
+)
 
 COMMANDS_GROUP = "comby.commands"
 """Entry points of other wheels: Typer apps whose commands join these."""
@@ -28,6 +36,7 @@ INTERRUPTED = 130
 AppOption = Annotated[str | None, typer.Option(help="The app, as package.module:function. [COMBY_APP]")]
 ListenOption = Annotated[str | None, typer.Option(help="Address and port to listen on. [COMBY_LISTEN]")]
 StoreOption = Annotated[str | None, typer.Option(help="URL of the store. [COMBY_STORE]")]
+BrokerOption = Annotated[str | None, typer.Option(help="URL of the broker, nats:// or tls://. [COMBY_BROKER]")]
 LimitOption = Annotated[list[str] | None, typer.Option(help="A limit, as name=value; may be given several times.")]
 
 root = typer.Typer(
@@ -43,11 +52,22 @@ def serve(
     app: AppOption = None,
     listen: ListenOption = None,
     store: StoreOption = None,
+    broker: BrokerOption = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file. [COMBY_TLS_CERTIFICATE]")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file. [COMBY_TLS_KEY]")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; clients must show a certificate.")] = None,
     allow_insecure_public: Annotated[
         bool | None, typer.Option("--allow-insecure-public", help="Listen publicly without TLS.")
+    ] = None,
+    read_only: Annotated[
+        bool | None,
+        typer.Option("--read-only", help="Answer queries and streams only; forward commands. [COMBY_READ_ONLY]"),
+    ] = None,
+    internal_listen: Annotated[
+        str | None, typer.Option(help="Address and port for other instances. [COMBY_INTERNAL_LISTEN]")
+    ] = None,
+    internal_address: Annotated[
+        str | None, typer.Option(help="Where other instances reach this one. [COMBY_INTERNAL_ADDRESS]")
     ] = None,
     shutdown_grace: Annotated[float | None, typer.Option(help="Seconds for running commands at the end.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [COMBY_LOG_LEVEL]")] = None,
@@ -58,10 +78,14 @@ def serve(
         "app": app,
         "listen": listen,
         "store": store,
+        "broker": broker,
         "tls_certificate": tls_certificate,
         "tls_key": tls_key,
         "tls_client_ca": tls_client_ca,
         "allow_insecure_public": allow_insecure_public,
+        "read_only": read_only,
+        "internal_listen": internal_listen,
+        "internal_address": internal_address,
         "shutdown_grace": shutdown_grace,
         "log_level": log_level,
     }
@@ -141,7 +165,8 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, told)
     async with running(app, settings) as server:
-        typer.echo(f"comby serving {app_name(settings.app)} on {server.address} ({shown_store(settings.store)})")
+        used = [shown_store(settings.store), *([shown_broker(settings.broker)] if settings.broker else [])]
+        typer.echo(f"comby serving {app_name(settings.app)} on {server.address} ({', '.join(used)})")
         sys.stdout.flush()
         await told.wait()
 

@@ -10,11 +10,10 @@ import grpc
 import pytest
 
 from comby.server import Facade
-from comby.server.application import consumers, executor, reactors
+from comby.server.application import consumers, executor, running_reactor
 from comby.server.application.limits import Limits
 from comby.server.apps import App
 from comby.server.bootstrap import open_store, running
-from comby.server.brokers.memory.broker import InProcessBroker
 from comby.server.settings import Settings
 from tests.contract.facade.driver import Driver
 from tests.contract.facade.in_process import InProcess
@@ -46,7 +45,7 @@ Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Service]]
 async def in_process(app: App, url: str, limits: Limits) -> AsyncIterator[tuple[Driver, Facade]]:
     """Run a facade without a server."""
     async with open_store(url) as store:
-        facade = Facade("bank", store, InProcessBroker(), limits)
+        facade = Facade("bank", store, limits)
         app(facade)
         async with facade:
             yield InProcess(facade), facade
@@ -71,7 +70,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has failed is tried again at once: no test is about how long it takes."""
     monkeypatch.setattr(executor, "RETRY_BASE", 0.001)
     monkeypatch.setattr(consumers, "BACKOFF", 0.01)
-    monkeypatch.setattr(reactors, "BACKOFF", 0.01)
+    monkeypatch.setattr(running_reactor, "BACKOFF", 0.01)
 
 
 @pytest.fixture(params=list(TRANSPORTS))

@@ -7,7 +7,6 @@ from comby.server import Facade
 from comby.server.application.limits import Limits
 from comby.server.application.requests import Stage
 from comby.server.bootstrap import open_store
-from comby.server.brokers.memory.broker import InProcessBroker
 from tests.contract.facade.bank_calls import executed, opened, sent
 from tests.contract.facade.in_process import InProcess
 from tests.domains.bank.app import bank
@@ -45,7 +44,7 @@ async def main() -> None:
     """Run the bank on a store."""
     controls = Controls()
     async with open_store(sys.argv[1]) as store:
-        facade = Facade("bank", store, InProcessBroker(), Limits(longest_wait=60.0))
+        facade = Facade("bank", store, Limits(longest_wait=60.0))
         bank(controls)(facade)
         async with facade:
             if sys.argv[2:]:

@@ -12,7 +12,6 @@ from comby.server.application.errors import AggregateNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, QueryRequest, Receipt, Stage
 from comby.server.bootstrap import open_store
-from comby.server.brokers.memory.broker import InProcessBroker
 from comby.server.domain.identity import Version
 from tests.domains.bank.app import bank
 from tests.domains.bank.v1.bank_pb2 import (
@@ -82,7 +81,7 @@ async def test_a_state_that_was_read_before_a_commit_does_not_replace_the_newer_
         events, rows = Held(store.events, "version"), Held(store.read_models, "get")
         held = events if method == "version" else rows
         wrapped = replace(store, events=events, read_models=rows)  # type: ignore[arg-type]
-        facade = Facade("bank", wrapped, InProcessBroker(), Limits(cached_aggregates=1))
+        facade = Facade("bank", wrapped, Limits(cached_aggregates=1))
         bank(Controls())(facade)
         async with facade:
             account_id = (await do(facade, OpenAccount(owner="ada"))).aggregate_id
@@ -101,7 +100,7 @@ async def test_a_state_that_was_read_before_a_commit_does_not_replace_the_newer_
 async def test_an_aggregate_that_closes_while_it_is_read_is_closed() -> None:
     async with open_store("sqlite://:memory:") as store:
         events = Held(store.events, "version")
-        facade = Facade("bank", replace(store, events=events), InProcessBroker(), Limits(cached_aggregates=1))  # type: ignore[arg-type]
+        facade = Facade("bank", replace(store, events=events), Limits(cached_aggregates=1))  # type: ignore[arg-type]
         bank(Controls())(facade)
         async with facade:
             account_id = (await do(facade, OpenAccount(owner="ada"))).aggregate_id
@@ -124,7 +123,7 @@ async def test_a_watch_begins_with_what_the_store_has() -> None:
     """The state in memory is behind the tail between a commit and its verdict."""
     async with open_store("sqlite://:memory:") as store:
         events = Held(store.events, "commit")
-        facade = Facade("bank", replace(store, events=events), InProcessBroker())  # type: ignore[arg-type]
+        facade = Facade("bank", replace(store, events=events))  # type: ignore[arg-type]
         bank(Controls())(facade)
         async with facade:
             account_id = (await do(facade, OpenAccount(owner="ada"))).aggregate_id
@@ -166,7 +165,7 @@ async def claims_at_rest(commands: Held) -> None:
 async def test_a_command_that_ends_while_it_is_read_is_not_claimed_again() -> None:
     async with open_store("sqlite://:memory:") as store:
         commands, controls = Held(store.commands, "open"), Controls()
-        facade = Facade("bank", replace(store, commands=commands), InProcessBroker())  # type: ignore[arg-type]
+        facade = Facade("bank", replace(store, commands=commands))  # type: ignore[arg-type]
         bank(controls)(facade)
         async with facade:
             await claims_at_rest(commands)
@@ -183,14 +182,14 @@ async def test_a_command_that_ends_while_it_is_read_is_not_claimed_again() -> No
             await facade.wait_for_command(CONTEXT, scheduled.request_id, Stage.EXECUTED, None)
             await facade.drain(5.0)
 
-            assert (0, 0) == (facade._running.commands._open_total, facade._running.commands.claimed)
+            assert (0, 0) == (facade._running.commands.in_flight.open.total, len(facade._running.commands.in_flight))
 
 
 async def test_a_command_that_is_put_aside_while_rows_are_read_is_not_overtaken() -> None:
     async with open_store("sqlite://:memory:") as store:
         commands, controls = Held(store.commands, "open"), Controls()
         wrapped = replace(store, commands=commands)  # type: ignore[arg-type]
-        facade = Facade("bank", wrapped, InProcessBroker(), Limits(claimed_commands=2))
+        facade = Facade("bank", wrapped, Limits(claimed_commands=2))
         bank(controls)(facade)
         async with facade:
             await claims_at_rest(commands)
@@ -216,7 +215,7 @@ async def test_a_command_that_is_put_aside_while_rows_are_read_is_not_overtaken(
 async def test_a_handler_that_ends_while_its_command_is_being_stored() -> None:
     async with open_store("sqlite://:memory:") as store:
         events, controls = Held(store.events, "commit"), Controls()
-        facade = Facade("bank", replace(store, events=events), InProcessBroker())  # type: ignore[arg-type]
+        facade = Facade("bank", replace(store, events=events))  # type: ignore[arg-type]
         bank(controls)(facade)
         async with facade:
             account_id = (await dispatch(facade, OpenAccount(owner="ada"), Stage.PROJECTED)).aggregate_id
@@ -242,7 +241,7 @@ async def test_a_wait_ends_when_what_the_command_wrote_can_be_read() -> None:
     """The store has the command's end before this process knows of it."""
     async with open_store("sqlite://:memory:") as store:
         events = Held(store.events, "commit")
-        facade = Facade("bank", replace(store, events=events), InProcessBroker())  # type: ignore[arg-type]
+        facade = Facade("bank", replace(store, events=events))  # type: ignore[arg-type]
         bank(Controls())(facade)
         async with facade:
             account_id = (await dispatch(facade, OpenAccount(owner="ada"), Stage.PROJECTED)).aggregate_id

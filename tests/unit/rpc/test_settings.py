@@ -36,6 +36,20 @@ def test_the_table_for_the_documentation_tells_every_setting() -> None:
     assert all(row.split(" | ")[2] not in ("", "|") for row in table.splitlines()[2:])
 
 
-def test_no_password_is_shown() -> None:
-    assert shown_store("postgresql://ada:secret@host/db") == "postgresql://ada@host/db"
-    assert shown_store("sqlite:///comby.db") == "sqlite:///comby.db"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///comby.db", "sqlite:///comby.db"),
+        ("postgresql://ada:secret@host/db", "postgresql://ada@host/db"),
+        ("postgres://ada:secret@one:5432,two:5433/db?sslmode=require", "postgres://ada@one:5432,two:5433/db"),
+        ("postgresql://host/db?password=secret", "postgresql://host/db"),
+        ("postgresql:///db?host=/run/pg&user=ada&password=secret", "postgresql:///db"),
+        ("postgresql://?password=secret", "postgresql://"),
+        ("postgresql://ada:se/cret@host/db", "postgresql://…"),
+        ("postgresql://ada:se?cret@host/db", "postgresql://…"),
+        ("postgresql://ada:se@cret@host/db", "postgresql://…"),
+        ("postgresql://host/db?password=se@cret", "postgresql://…"),
+    ],
+)
+def test_no_password_is_shown(url: str, shown: str) -> None:
+    assert shown_store(url) == shown

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from comby.facade.v1 import cluster_pb2 as comby_dot_facade_dot_v1_dot_cluster__pb2
 from comby.facade.v1 import command_pb2 as comby_dot_facade_dot_v1_dot_command__pb2
 from comby.facade.v1 import event_pb2 as comby_dot_facade_dot_v1_dot_event__pb2
 from comby.facade.v1 import model_pb2 as comby_dot_facade_dot_v1_dot_model__pb2
@@ -119,6 +120,11 @@ class FacadeServiceStub(object):
                 '/comby.facade.v1.FacadeService/ResolveParkedKey',
                 request_serializer=comby_dot_facade_dot_v1_dot_projection__pb2.ResolveParkedKeyRequest.SerializeToString,
                 response_deserializer=comby_dot_facade_dot_v1_dot_projection__pb2.ParkedKey.FromString,
+                _registered_method=True)
+        self.DescribeCluster = channel.unary_unary(
+                '/comby.facade.v1.FacadeService/DescribeCluster',
+                request_serializer=comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterRequest.SerializeToString,
+                response_deserializer=comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterResponse.FromString,
                 _registered_method=True)
         self.DescribeModel = channel.unary_unary(
                 '/comby.facade.v1.FacadeService/DescribeModel',
@@ -247,6 +253,13 @@ class FacadeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeCluster(self, request, context):
+        """DescribeCluster tells which instances serve the log, and what each of them owns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeModel(self, request, context):
         """DescribeModel tells which domains, aggregates, commands, queries and events are served.
         """
@@ -336,6 +349,11 @@ def add_FacadeServiceServicer_to_server(servicer, server):
                     servicer.ResolveParkedKey,
                     request_deserializer=comby_dot_facade_dot_v1_dot_projection__pb2.ResolveParkedKeyRequest.FromString,
                     response_serializer=comby_dot_facade_dot_v1_dot_projection__pb2.ParkedKey.SerializeToString,
+            ),
+            'DescribeCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeCluster,
+                    request_deserializer=comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterRequest.FromString,
+                    response_serializer=comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterResponse.SerializeToString,
             ),
             'DescribeModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeModel,
@@ -777,6 +795,33 @@ class FacadeService(object):
             '/comby.facade.v1.FacadeService/ResolveParkedKey',
             comby_dot_facade_dot_v1_dot_projection__pb2.ResolveParkedKeyRequest.SerializeToString,
             comby_dot_facade_dot_v1_dot_projection__pb2.ParkedKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/comby.facade.v1.FacadeService/DescribeCluster',
+            comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterRequest.SerializeToString,
+            comby_dot_facade_dot_v1_dot_cluster__pb2.DescribeClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from comby.facade.v1 import cluster_pb2 as _cluster_pb2
 from comby.facade.v1 import command_pb2 as _command_pb2
 from comby.facade.v1 import event_pb2 as _event_pb2
 from comby.facade.v1 import model_pb2 as _model_pb2
@@ -77,6 +78,8 @@ class FacadeServiceStub:
     """ListParkedKeys lists the aggregates at which a reactor failed."""
     ResolveParkedKey: _grpc.UnaryUnaryMultiCallable[_projection_pb2.ResolveParkedKeyRequest, _projection_pb2.ParkedKey]
     """ResolveParkedKey retries or skips the event at which a reactor failed."""
+    DescribeCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.DescribeClusterRequest, _cluster_pb2.DescribeClusterResponse]
+    """DescribeCluster tells which instances serve the log, and what each of them owns."""
     DescribeModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DescribeModelRequest, _model_pb2.DescribeModelResponse]
     """DescribeModel tells which domains, aggregates, commands, queries and events are served."""
 
@@ -125,6 +128,8 @@ class FacadeServiceAsyncStub(FacadeServiceStub):
     """ListParkedKeys lists the aggregates at which a reactor failed."""
     ResolveParkedKey: _aio.UnaryUnaryMultiCallable[_projection_pb2.ResolveParkedKeyRequest, _projection_pb2.ParkedKey]  # type: ignore[assignment]
     """ResolveParkedKey retries or skips the event at which a reactor failed."""
+    DescribeCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.DescribeClusterRequest, _cluster_pb2.DescribeClusterResponse]  # type: ignore[assignment]
+    """DescribeCluster tells which instances serve the log, and what each of them owns."""
     DescribeModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DescribeModelRequest, _model_pb2.DescribeModelResponse]  # type: ignore[assignment]
     """DescribeModel tells which domains, aggregates, commands, queries and events are served."""
 
@@ -266,6 +271,14 @@ class FacadeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_projection_pb2.ParkedKey, _abc.Awaitable[_projection_pb2.ParkedKey]]:
         """ResolveParkedKey retries or skips the event at which a reactor failed."""
+
+    @_abc_1.abstractmethod
+    def DescribeCluster(
+        self,
+        request: _cluster_pb2.DescribeClusterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.DescribeClusterResponse, _abc.Awaitable[_cluster_pb2.DescribeClusterResponse]]:
+        """DescribeCluster tells which instances serve the log, and what each of them owns."""
 
     @_abc_1.abstractmethod
     def DescribeModel(

@@ -32,6 +32,8 @@ class _ConsumerKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Consumer
     """CONSUMER_KIND_PROJECTION writes a read model."""
     CONSUMER_KIND_REACTOR: _ConsumerKind.ValueType  # 2
     """CONSUMER_KIND_REACTOR has effects."""
+    CONSUMER_KIND_RELAY: _ConsumerKind.ValueType  # 3
+    """CONSUMER_KIND_RELAY publishes the log's events to a broker outside; there is one where a broker is set, and its name is "relay"."""
 
 class ConsumerKind(_ConsumerKind, metaclass=_ConsumerKindEnumTypeWrapper):
     """ConsumerKind is what follows the log."""
@@ -42,6 +44,8 @@ CONSUMER_KIND_PROJECTION: ConsumerKind.ValueType  # 1
 """CONSUMER_KIND_PROJECTION writes a read model."""
 CONSUMER_KIND_REACTOR: ConsumerKind.ValueType  # 2
 """CONSUMER_KIND_REACTOR has effects."""
+CONSUMER_KIND_RELAY: ConsumerKind.ValueType  # 3
+"""CONSUMER_KIND_RELAY publishes the log's events to a broker outside; there is one where a broker is set, and its name is "relay"."""
 Global___ConsumerKind: _TypeAlias = ConsumerKind  # noqa: Y015
 
 class _ParkedKeyAction:
@@ -70,7 +74,7 @@ Global___ParkedKeyAction: _TypeAlias = ParkedKeyAction  # noqa: Y015
 
 @_typing.final
 class Consumer(_message.Message):
-    """Consumer is a projection or a reactor, and how far it has come."""
+    """Consumer is what follows the log, and how far it has come."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,7 +91,7 @@ class Consumer(_message.Message):
     kind: Global___ConsumerKind.ValueType
     """kind is what it is."""
     position: _builtins.int
-    """position is its checkpoint."""
+    """position is its checkpoint: up to where it has handled the log. Of the relay: up to where the broker has stored it."""
     head: _builtins.int
     """head is the log's last position when this was read; the lag is head less position."""
     generation: _builtins.int
@@ -100,7 +104,7 @@ class Consumer(_message.Message):
 
     @_builtins.property
     def failure(self) -> Global___Failure:
-        """failure tells since when and on which event the consumer fails; unset while it goes on."""
+        """failure tells since when and on which event the consumer fails; unset while it goes on. Of the relay: while the broker is away, or refuses."""
 
     def __init__(
         self,
@@ -186,13 +190,13 @@ Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
 class ListConsumersRequest(_message.Message):
-    """ListConsumersRequest selects projections and reactors."""
+    """ListConsumersRequest selects what follows the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     kind: Global___ConsumerKind.ValueType
-    """kind keeps only one kind; both when unspecified."""
+    """kind keeps only one kind; all when unspecified."""
     def __init__(
         self,
         *,
@@ -208,7 +212,7 @@ Global___ListConsumersRequest: _TypeAlias = ListConsumersRequest  # noqa: Y015
 
 @_typing.final
 class ListConsumersResponse(_message.Message):
-    """ListConsumersResponse is all of them; there are as many as were registered."""
+    """ListConsumersResponse is all of them; there are as many as were registered, and the relay."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,5 +1,5 @@
-"""Claims: takes stored commands into this process: after a start, when there is room again, and when a scheduled one
-is due.
+"""Claims: takes stored commands of the partitions that are owned into this process: after a start or a takeover, when another instance
+has accepted some, when there is room again, and when a scheduled one is due.
 
 Open commands are always read from the first, in the order of acceptance, and never after a cursor; so none is skipped.
 """
@@ -14,6 +14,8 @@ from comby.server.application.command_bus import CommandBus
 from comby.server.application.errors import FacadeError
 from comby.server.application.event_codec import decode_context
 from comby.server.application.limits import Limits
+from comby.server.application.ownership import Ownership
+from comby.server.domain.identity import AggregateKey
 from comby.server.ports.command_store import CommandStore, StoredCommand
 from comby.server.ports.errors import StoreUnavailable
 
@@ -30,20 +32,27 @@ FORGET_ROWS = 1_000
 class Claims:
     """Run `run` and `forget_old` as tasks."""
 
-    def __init__(self, commands: CommandStore, bus: CommandBus, admission: Admission, limits: Limits) -> None:
+    def __init__(
+        self, commands: CommandStore, bus: CommandBus, admission: Admission, limits: Limits, ownership: Ownership
+    ) -> None:
         self._commands = commands
         self._bus = bus
         self._admission = admission
         self._limits = limits
         self._wanted = asyncio.Event()
-        self._unreadable: set[int] = set()
-        bus.on_room = self._wanted.set
-        bus.on_scheduled = lambda due: self._wanted.set()
+        self._ownership = ownership
+        self._unreadable: dict[int, AggregateKey] = {}
+        bus.in_flight.on_room = self._wanted.set
+        bus.acceptance.on_scheduled = lambda due: self._wanted.set()
 
     async def recover(self) -> None:
         """Take in what was open when the process started; those that were begun before run alone."""
-        self._bus.count(dict(await self._commands.count_open()))
+        self._bus.in_flight.open.refresh(await self._commands.count_open())
         await self._claim(suspect=True)
+        self._wanted.set()
+
+    def want(self) -> None:
+        """Claim soon: the store may have commands for this process."""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -71,7 +80,7 @@ class Claims:
     async def _sleep(self) -> None:
         """Wait until a claim is wanted, or the next scheduled command is due."""
         try:
-            due = await self._commands.next_due(after=now_micros())
+            due = await self._commands.next_due(after=now_micros(), partitions=self._ownership.partitions)
         except StoreUnavailable:
             due = now_micros() + int(RETRY_SECONDS * 1_000_000)
         seconds = (
@@ -85,25 +94,36 @@ class Claims:
 
     async def _claim(self, *, suspect: bool) -> None:
         limit = self._limits.claimed_commands
-        known = self._bus.claimed + len(self._unreadable)
-        self._bus.crowded = known >= limit
-        if self._bus.crowded:
+        known = len(self._bus.in_flight) + len(self._unreadable)
+        self._bus.in_flight.crowded = known >= limit
+        if self._bus.in_flight.crowded:
             return
-        with self._bus.noting_movements() as movements:
-            rows = await self._commands.open(after_seq=0, due=now_micros(), limit=known + limit)
+        with self._bus.in_flight.noting_movements() as movements:
+            rows = await self._commands.open(
+                after_seq=0, due=now_micros(), limit=known + limit, partitions=self._ownership.partitions
+            )
         for stored in rows:
-            if self._bus.holds(stored.key) or stored.key in movements.left or stored.accept_seq in self._unreadable:
+            if self._bus.holds(stored.key) or stored.key in movements.left or self._stuck(stored):
                 continue
-            self._take(stored, suspect=suspect and stored.attempts > 0)
-        self._bus.overflow = movements.put_aside or len(rows) >= known + limit
+            if not self._ownership.owns(stored.partition):  # lost while the store was read
+                continue
+            begun = stored.attempts > 0
+            self._take(stored, suspect=begun and (suspect or self._ownership.suspicious(stored.partition)))
+        self._bus.in_flight.overflow = movements.put_aside or len(rows) >= known + limit
         if movements.put_aside:
             self._wanted.set()
+
+    def _stuck(self, stored: StoredCommand) -> bool:
+        """Tell whether a command can not be read here, or comes after such a one of its aggregate where order is checked."""
+        if stored.accept_seq in self._unreadable:
+            return True
+        return self._ownership.partitions is not None and stored.aggregate in self._unreadable.values()
 
     def _take(self, stored: StoredCommand, *, suspect: bool) -> None:
         try:
             pending = self._admission.readmit(stored, decode_context(stored.context))
         except FacadeError:
-            self._unreadable.add(stored.accept_seq)
+            self._unreadable[stored.accept_seq] = stored.aggregate
             _log.error(
                 "stored command can not be read by this contract", type=stored.type, request_id=stored.key.request_id
             )

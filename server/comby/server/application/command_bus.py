@@ -1,57 +1,41 @@
 """The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
 
+Among several instances any of them accepts a command, and its owner executes it: one that is waited for is forwarded, every other one is
+left to the store, from where the owner claims it.
+
 Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its
 row, its events and its
 outcome are one commit. Whoever waits too long in the queue is stored after all.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import replace
 
-import structlog
-
+from comby.server.application.acceptance import Acceptance
 from comby.server.application.admission import Admission
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.errors import (
     FacadeError,
-    Overloaded,
     RequestIdReused,
     ShuttingDown,
     Unavailable,
 )
-from comby.server.application.executor import Settlement, begun
+from comby.server.application.executor import Settlement
+from comby.server.application.forwarding import Dispatch, Forwarding
+from comby.server.application.in_flight import InFlight
 from comby.server.application.lanes import Lanes
 from comby.server.application.limits import Limits
 from comby.server.application.outcomes import Outcomes
+from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Pending, Waiter
-from comby.server.application.receipts import accepted_receipt, receipt_of
+from comby.server.application.receipts import accepted_receipt
 from comby.server.application.requests import CommandRequest, Receipt, Stage
-from comby.server.application.same_command import same_command
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import CommandKey
 from comby.server.ports.errors import StoreUnavailable
-from comby.server.ports.event_store import (
-    AcceptCommand,
-    CommandAccepted,
-    CommandKnown,
-    Verdict,
-)
 
-_log = structlog.get_logger("comby.commands")
 Cover = Callable[[Receipt, frozenset[str] | None], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Movements:
-    """What became of commands while the store was read: a row may be older than that. `put_aside` tells that one was
-    left to the store since."""
-
-    left: set[CommandKey] = field(default_factory=set)
-    put_aside: bool = False
 
 
 class CommandBus:
@@ -66,42 +50,26 @@ class CommandBus:
         tokens: ConsistencyTokens,
         limits: Limits,
         cover: Cover,
+        ownership: Ownership,
+        dispatch: Dispatch,
     ) -> None:
+        """`dispatch` has a command dispatched by the instance at an address."""
         self._admission = admission
-        self._queue = queue
         self._lanes = lanes
         self._outcomes = outcomes
-        self._tokens = tokens
         self._limits = limits
         self._cover = cover
-        self._in_flight: dict[CommandKey, Pending] = {}
-        self._open: Counter[str] = Counter()
-        self._open_total = 0
-        self._young: list[Pending] = []
-        self._old: list[Pending] = []
-        self._sweep: asyncio.TimerHandle | None = None
+        self._ownership = ownership
         self._tasks: set[asyncio.Task[None]] = set()
         self.fast_path_after = 0.0
-        self.overflow = False
-        self.crowded = False
-        self._movements: Movements | None = None
         self.stopping = False
-        self.on_room: Callable[[], None] = lambda: None
-        self.on_scheduled: Callable[[int], None] = lambda due: None
-
-    @property
-    def claimed(self) -> int:
-        """Count the commands in this process."""
-        return len(self._in_flight)
+        self.in_flight = InFlight(outcomes, limits)
+        self.acceptance = Acceptance(self.in_flight, queue, lanes, tokens, limits, ownership, self.settle)
+        self.forwarding = Forwarding(self.in_flight, self.acceptance, ownership, dispatch, self._spawn, self._tell_end)
 
     def holds(self, key: CommandKey) -> bool:
         """Tell whether a command is in this process."""
-        return key in self._in_flight
-
-    def count(self, opened: dict[str, int]) -> None:
-        """Take over the commands that were open when the process started."""
-        self._open.update(opened)
-        self._open_total = sum(self._open.values())
+        return self.in_flight.get(key) is not None
 
     def dispatch(self, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is
@@ -113,23 +81,31 @@ class CommandBus:
         if self.stopping:
             raise ShuttingDown
         pending = self._admission.admit(request)
-        known = self._in_flight.get(pending.key)
+        known = self.in_flight.get(pending.key)
         if known is not None:
             return self._join(known, pending, request)
-        self._reserve(pending.key.tenant_id)
+        self.in_flight.open.reserve(pending.key.tenant_id)
         waiter = self._waiter(pending, request)
         pending.waiters.append(waiter)
-        self._in_flight[pending.key] = pending
-        if self._may_run_at_once(pending, request):
-            self._lanes.enqueue(pending)
-            self._watch_age(pending)
+        self.in_flight.add(pending)
+        if not self._ownership.owns(pending.new.partition):
+            self.forwarding.send_to_owner(pending, request, waiter)
+        elif self._may_run_at_once(pending, request):
+            self.acceptance.enqueue(pending)
+            self.acceptance.watch_age(pending)
         else:
-            self._accept_in_order(pending)
+            self.acceptance.accept_in_order(pending)
         return waiter.future
 
     def settle(self, pending: Pending, settlement: Settlement) -> None:
         """Answer everybody who waits for a command that has left its lane."""
-        self._leave(pending)
+        if settlement.returned:
+            self.acceptance.give_back(pending)
+            return
+        self.in_flight.leave(pending)
+        self._tell_end(pending, settlement)
+
+    def _tell_end(self, pending: Pending, settlement: Settlement) -> None:
         receipt = settlement.receipt
         if receipt is None:
             error = settlement.error or Unavailable()
@@ -140,45 +116,26 @@ class CommandBus:
             self._spawn(self._projected(pending, receipt, settlement.event_types))
         pending.reached(receipt)
         self._outcomes.reached(pending.key, receipt)
-        self._hand_over(pending)
+        self.in_flight.hand_over(pending)
         if receipt.stage is Stage.ACCEPTED:  # the store has it, and may have been passed over because this was here
-            self.on_room()
+            self.in_flight.on_room()
 
     def take_in(self, pending: Pending) -> None:
         """Queue a stored command that is not in this process yet."""
-        if pending.key in self._in_flight:
-            return
-        self._in_flight[pending.key] = pending
-        self._lanes.enqueue(pending)
+        if self.in_flight.claim(pending):
+            self.acceptance.enqueue(pending)
 
-    @contextmanager
-    def noting_movements(self) -> Iterator[Movements]:
-        """Note what becomes of commands meanwhile."""
-        self._movements = Movements()
-        try:
-            yield self._movements
-        finally:
-            self._movements = None
-
-    def adopt(self, tenant_id: str) -> None:
-        """Count a command that is open again."""
-        self._open[tenant_id] += 1
-        self._open_total += 1
-
-    def release(self, tenant_id: str) -> None:
-        """Count a command that is open no more."""
-        self._open[tenant_id] -= 1
-        self._open_total -= 1
-        if not self._open[tenant_id]:
-            del self._open[tenant_id]
+    def lose(self, partitions: Collection[int]) -> None:
+        """Let go of the commands of partitions that are executed elsewhere from now on; what runs meets its fence."""
+        for pending in self._lanes.take_queued(partitions):
+            self.acceptance.give_back(pending)
 
     async def stop(self) -> None:
         """Fail those who still wait."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self.acceptance.stop()
         for task in list(self._tasks):
             task.cancel()
-        for pending in list(self._in_flight.values()):
+        for pending in self.in_flight:
             for waiter in pending.waiters:
                 waiter.fail(ShuttingDown())
         self._outcomes.fail_all(ShuttingDown())
@@ -188,32 +145,11 @@ class CommandBus:
             request.wait is not Stage.ACCEPTED
             and not request.retried
             and request.not_before is None
-            and not self.overflow
+            and not self.in_flight.overflow
             and not self._lanes.backlog(pending.aggregate)
             and asyncio.get_running_loop().time() >= self.fast_path_after
+            and not self._ownership.suspicious(pending.new.partition)
         )
-
-    def _reserve(self, tenant_id: str) -> None:
-        limits = self._limits
-        if self._open[tenant_id] >= limits.open_commands_per_tenant:
-            raise Overloaded("open_commands_per_tenant", limits.open_commands_per_tenant)
-        if self._open_total >= limits.open_commands:
-            raise Overloaded("open_commands", limits.open_commands)
-        self.adopt(tenant_id)
-
-    def _leave(self, pending: Pending) -> None:
-        if self._in_flight.get(pending.key) is pending:
-            del self._in_flight[pending.key]
-        self.release(pending.key.tenant_id)
-        pending.settle()
-        if self._movements is not None:
-            self._movements.left.add(pending.key)
-        self._tell_room()
-
-    def _tell_room(self) -> None:
-        """Have stored commands claimed, where some wait for room and there is much of it."""
-        if (self.overflow or self.crowded) and len(self._in_flight) < max(1, self._limits.claimed_commands // 2):
-            self.on_room()
 
     def _join(self, known: Pending, pending: Pending, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Wait for the same command that is already here; a different one under this id is refused once the first is
@@ -228,7 +164,7 @@ class CommandBus:
             raise RequestIdReused(pending.key.request_id)
         if known.settled is None:
             known.settled = asyncio.Event()
-        self._store_now(known)
+        self.acceptance.store_now(known)
         waiter = Waiter(Stage.ACCEPTED, asyncio.get_running_loop().create_future())
         self._spawn(self._again(known.settled, request, waiter))
         return waiter.future
@@ -254,104 +190,14 @@ class CommandBus:
         """End a wait with the stage reached; what is not stored yet is stored first, since a receipt says at least
         accepted."""
         waiter.goal = Stage.ACCEPTED
-        pending = self._in_flight.get(key, admitted)
-        if waiter.latest is not None or pending.durable:
+        pending = self.in_flight.get(key) or admitted
+        if pending.forwarded and not pending.durable:
+            self.forwarding.store(pending)
+        elif waiter.latest is not None or pending.durable:
             self._outcomes.remove(key, waiter)
             waiter.answer(waiter.latest or accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
         else:
-            self._store_now(pending)
-
-    def _watch_age(self, pending: Pending) -> None:
-        self._young.append(pending)
-        if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(self._limits.accept_after / 2, self._sweep_old)
-
-    def _sweep_old(self) -> None:
-        """Store the commands that have waited through a whole sweep and have not begun."""
-        old, self._old, self._young = self._old, self._young, []
-        for pending in old:
-            if not pending.durable and self._in_flight.get(pending.key) is pending:
-                self._accept_transients(pending)
-        self._sweep = None
-        if self._old:
-            self._sweep = asyncio.get_running_loop().call_later(self._limits.accept_after / 2, self._sweep_old)
-
-    def _store_now(self, pending: Pending) -> None:
-        """Store a command that is not stored yet, although it runs or is to run at once."""
-        if not self._lanes.running(pending):
-            self._accept_transients(pending)
-        elif pending.accepting is None:
-            pending.accepting = self._queue.submit(AcceptCommand(command=begun(pending)))
-            pending.accepting.add_done_callback(partial(self._accepted_running, pending))
-
-    def _accepted_running(self, pending: Pending, future: asyncio.Future[Verdict]) -> None:
-        """Note that a running command is stored; where it is not, its commit will tell why."""
-        if not future.cancelled() and future.exception() is None and isinstance(future.result(), CommandAccepted):
-            pending.attempts = 1
-            pending.stored()
-            pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
-
-    def _accept_transients(self, pending: Pending) -> None:
-        for queued in self._lanes.take_transient(pending.aggregate):
-            self._accept(queued)
-
-    def _accept_in_order(self, pending: Pending) -> None:
-        """Store a command; those of its aggregate that wait unstored before it are stored before it."""
-        self._accept_transients(pending)
-        self._accept(pending)
-
-    def _accept(self, pending: Pending) -> None:
-        self._lanes.begin_accept(pending.aggregate)
-        self._queue.submit(AcceptCommand(command=pending.new)).add_done_callback(partial(self._accepted, pending))
-
-    def _accepted(self, pending: Pending, future: asyncio.Future[Verdict]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is not None:
-            self._lanes.end_accept(pending.aggregate)
-            if not isinstance(error, StoreUnavailable):
-                _log.error("accept failed", error=type(error).__qualname__)
-            self.settle(pending, Settlement(error=Unavailable()))
-            return
-        verdict = future.result()
-        if isinstance(verdict, CommandKnown):
-            self._lanes.end_accept(pending.aggregate)
-            same = same_command(pending, verdict.stored)
-            error_or_none = None if same else RequestIdReused(pending.key.request_id)
-            self.settle(pending, Settlement(receipt_of(verdict.stored, self._tokens) if same else None, error_or_none))
-            return
-        assert isinstance(verdict, CommandAccepted)
-        pending.stored()
-        pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
-        self._queue_stored(pending)
-        self._lanes.end_accept(pending.aggregate)
-
-    def _queue_stored(self, pending: Pending) -> None:
-        """Queue a command that was just stored, unless it has to wait in the store: for its time, or for room here."""
-        if pending.new.not_before is not None:
-            self._put_aside(pending)
-            self.on_scheduled(pending.new.not_before)
-        elif self.overflow or len(self._in_flight) > self._limits.claimed_commands:
-            self.overflow = True
-            if self._movements is not None:
-                self._movements.put_aside = True
-            self._put_aside(pending)
-            self._tell_room()
-        else:
-            self._lanes.enqueue(pending)
-
-    def _put_aside(self, pending: Pending) -> None:
-        self._in_flight.pop(pending.key, None)
-        self._hand_over(pending)
-
-    def _hand_over(self, pending: Pending) -> None:
-        """Let those who still wait for a stored command do so by its key alone."""
-        pending.stored()
-        for waiter in pending.waiters:
-            if not waiter.future.done():
-                self._outcomes.add(pending.key, waiter)
-        pending.waiters = []
+            self.acceptance.store_now(pending)
 
     def _somebody_wants_projected(self, pending: Pending) -> bool:
         return any(waiter.goal is Stage.PROJECTED for waiter in pending.waiters) or self._outcomes.waiting(pending.key)

@@ -17,6 +17,7 @@ from comby.server.application.errors import (
 from comby.server.application.event_codec import decode_context
 from comby.server.application.limits import Limits
 from comby.server.application.outcomes import Outcomes
+from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Waiter, satisfies
 from comby.server.application.receipts import encode_outcome, receipt_of
 from comby.server.application.requests import (
@@ -61,6 +62,7 @@ class CommandRecords:
         tokens: ConsistencyTokens,
         limits: Limits,
         cover: Cover,
+        ownership: Ownership,
     ) -> None:
         self._commands = store.commands
         self._queue = queue
@@ -70,6 +72,7 @@ class CommandRecords:
         self._tokens = tokens
         self._limits = limits
         self._cover = cover
+        self._ownership = ownership
 
     async def get(self, key: CommandKey) -> CommandView:
         """Return a stored command. Raises CommandNotFound."""
@@ -144,12 +147,12 @@ class CommandRecords:
                 raise CommandNotFound(key.request_id)
             raise CommandNotParked(key.request_id, verdict.stored.status.value)
         assert isinstance(verdict, CommandMoved)
-        self._bus.adopt(key.tenant_id)
+        self._bus.in_flight.open.reopen(key.tenant_id)
         try:
             pending = self._admission.readmit(verdict.stored, decode_context(verdict.stored.context))
         except FacadeError:
             return self._view(verdict.stored)
-        if not self._bus.overflow:
+        if not self._bus.in_flight.overflow and self._ownership.owns(verdict.stored.partition):
             self._bus.take_in(pending)
         return self._view(verdict.stored)
 
@@ -167,7 +170,7 @@ class CommandRecords:
         self._outcomes.reached(key, view.receipt)
         was_open = verdict.stored.attempts == 0  # else it was parked
         if was_open and not self._bus.holds(key):
-            self._bus.release(key.tenant_id)
+            self._bus.in_flight.open.close_stored(key.tenant_id)
         return view
 
     async def _submit(self, write: Write) -> Verdict:

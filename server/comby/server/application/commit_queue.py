@@ -11,11 +11,17 @@ from comby.server.application import incidents
 from comby.server.application.event_bus import EventBus
 from comby.server.application.limits import Limits
 from comby.server.domain.identity import Position
+from comby.server.ports.broker import Announcement
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
+    AcceptCommand,
+    CancelCommand,
+    CommandAccepted,
+    CommandMoved,
     Committed,
     EventStore,
     FinishCommand,
+    RetryCommand,
     StoredEvent,
     Verdict,
     Write,
@@ -32,10 +38,17 @@ class CommitQueue:
     order."""
 
     def __init__(
-        self, events: EventStore, bus: EventBus, limits: Limits, committed: Callable[[Sequence[StoredEvent]], None]
+        self,
+        events: EventStore,
+        bus: EventBus,
+        limits: Limits,
+        committed: Callable[[Sequence[StoredEvent]], None],
+        announce: Callable[[Announcement], None] | None = None,
     ) -> None:
+        """`announce` is told what other instances may wait for; None where there are none."""
         self._events = events
         self._committed = committed
+        self._announce = announce
         self._bus = bus
         self._limits = limits
         self._waiting: deque[tuple[Write, asyncio.Future[Verdict]]] = deque()
@@ -73,9 +86,34 @@ class CommitQueue:
             if events:
                 self._committed(events)
                 self._bus.rise(events[-1].position)
+            if self._announce is not None:
+                self._tell(batch, verdicts, self._announce)
             if not self._waiting:
                 self._arrived.clear()
                 self._idle.set()
+
+    def _tell(
+        self,
+        batch: Sequence[tuple[Write, asyncio.Future[Verdict]]],
+        verdicts: Sequence[Verdict | StoreUnavailable],
+        announce: Callable[[Announcement], None],
+    ) -> None:
+        opened: set[int] = set()
+        ended = False
+        for (write, _), verdict in zip(batch, verdicts, strict=True):
+            match write, verdict:
+                case AcceptCommand(), CommandAccepted():
+                    opened.add(write.command.partition)
+                case RetryCommand(), CommandMoved(stored):
+                    opened.add(stored.partition)
+                case FinishCommand(), Committed():
+                    ended = True
+                case CancelCommand(), CommandMoved():
+                    ended = True
+                case _:
+                    continue
+        if opened or ended:
+            announce(Announcement(head=self._bus.position, opened=frozenset(opened), ended=ended))
 
     def _take(self) -> list[tuple[Write, asyncio.Future[Verdict]]]:
         batch: list[tuple[Write, asyncio.Future[Verdict]]] = []

@@ -31,7 +31,7 @@ PAGE_EVENTS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerParts:
-    """What every projection and every reactor is given."""
+    """What every projection and every reactor is given. `owns_duty` tells whether one runs here; `shared` whether it may run elsewhere."""
 
     store: Store
     queue: CommitQueue
@@ -40,6 +40,8 @@ class ConsumerParts:
     middleware: list[EventMiddleware]
     watchdog: Watchdog
     limits: Limits
+    owns_duty: Callable[[str], bool]
+    shared: bool
 
 
 class Superseded(Exception):
@@ -111,6 +113,11 @@ class Follower:
             if self._moved is None:
                 self._moved = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._moved,))
+
+    def note(self, position: Position) -> None:
+        """Note that everything up to a position is handled elsewhere."""
+        if position > self.position:
+            self._move(position)
 
     def retire(self) -> None:
         """Let go of those who wait: another has taken over."""

@@ -23,6 +23,10 @@ class Level:
         if position <= self._position:
             return
         self._position = position
+        self.wake()
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
         moved, self._moved = self._moved, None
         if moved is not None and not moved.done():
             moved.set_result(None)
@@ -34,14 +38,39 @@ class Level:
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
         while self._position <= position:
-            if self._moved is None:
-                self._moved = loop.create_future()
             left = None if deadline is None else deadline - loop.time()
             if left is not None and left <= 0:
                 return False
-            await asyncio.wait((self._moved,), timeout=left)
+            await self.moved(left)
         return True
+
+    async def moved(self, timeout: float | None) -> None:
+        """Wait for the next move, at most `timeout` seconds."""
+        if self._moved is None:
+            self._moved = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._moved,), timeout=timeout)
 
 
 class EventBus(Level):
     """The level of the log's head, as far as this process knows."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__(position)
+        self._claimed = False
+
+    def hear(self, position: Position) -> None:
+        """Take what somebody else says of the head, 0 for anything: it is a reason to look at the store, and never believed."""
+        if not position or position > self.position:
+            self._claimed = True
+            self.wake()
+
+    async def news(self, position: Position, *, timeout: float) -> bool:
+        """Wait until the level is above a position, or somebody says that it may be; answer False when `timeout` seconds have passed first."""
+        if self.position <= position and not self._claimed:
+            await self.moved(timeout)
+        return self.position > position or self._claimed
+
+    def claimed(self) -> bool:
+        """Tell whether somebody spoke since this was asked last."""
+        claimed, self._claimed = self._claimed, False
+        return claimed

@@ -41,10 +41,12 @@ from comby.server.ports.command_store import CommandStatus, NewCommand, StoredCo
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
     AcceptCommand,
+    Behind,
     CommandKnown,
     CommandNotOpen,
     CommandStarted,
     Committed,
+    Fenced,
     FinishCommand,
     StartCommand,
     Verdict,
@@ -64,7 +66,8 @@ STORE_RETRY = 0.5
 
 @dataclass(slots=True)
 class Settlement:
-    """How a command left the executor: with a receipt, or with an error that says nothing of it is stored.
+    """How a command left the executor: with a receipt, or with an error that says nothing of it is stored; or `returned`, because another
+    instance owns its partition, or another command comes first.
 
     `event_types` are None where the command was executed before, and its events would have to be looked up.
     """
@@ -72,6 +75,7 @@ class Settlement:
     receipt: Receipt | None = None
     error: FacadeError | None = None
     event_types: frozenset[str] | None = None
+    returned: bool = False
 
 
 class Executor:
@@ -160,9 +164,11 @@ class Executor:
             await asyncio.sleep(SUSPECT_BASE * 2 ** (pending.attempts - 1))
         hold = self._isolation.alone() if pending.suspect else self._isolation.together()
         async with hold:
-            started = await self._queue.submit(StartCommand(key=pending.key))
+            started = await self._queue.submit(StartCommand(key=pending.key, fence=pending.fence))
             if isinstance(started, CommandNotOpen):
                 return self._as_stored(started.stored)
+            if isinstance(started, Fenced | Behind):
+                return Settlement(returned=True)
             assert isinstance(started, CommandStarted)
             pending.attempts = started.attempts
             return await self._begin(pending)
@@ -210,6 +216,9 @@ class Executor:
                 return self.known(pending, stored)
             case CommandNotOpen(stored):
                 return self._as_stored(stored)
+            case Fenced() | Behind():
+                self._forget(pending)
+                return Settlement(returned=True)
             case VersionConflict(violations):
                 for violation in violations:
                     self._repository.forget(violation.key)
@@ -235,11 +244,17 @@ class Executor:
         error = CommandParked(incident=incident, attempts=pending.attempts)
         verdict = await self._queue.submit(
             FinishCommand(
-                command=pending.key, status=CommandStatus.PARKED, outcome=encode_outcome((), error), version=Version(0)
+                command=pending.key,
+                status=CommandStatus.PARKED,
+                outcome=encode_outcome((), error),
+                version=Version(0),
+                fence=pending.fence,
             )
         )
         if isinstance(verdict, CommandNotOpen):
             return self._as_stored(verdict.stored)
+        if isinstance(verdict, Fenced):
+            return Settlement(returned=True)
         _log.error(
             "command parked", command=pending.kind.identifier, request_id=pending.key.request_id, incident=incident
         )
@@ -305,6 +320,7 @@ def _finish(pending: Pending, decision: Decision) -> FinishCommand:
         events=decision.events,
         closes=decision.closes,
         states=decision.states,
+        fence=pending.fence,
     )
 
 

@@ -9,16 +9,19 @@ from typing import Self
 
 from google.protobuf.message import Message
 
-from comby.server.application import incidents
+from comby.server.application import incidents, projections, reactors
+from comby.server.application.clustering import Announcements, Clustering, InstanceLife
 from comby.server.application.errors import ConsumerNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.refresh import refresh_states
 from comby.server.application.registration import Registration
+from comby.server.application.relay import RELAY, RelayOptions
 from comby.server.application.requests import (
     AggregateListRequest,
     AggregatePage,
     AggregateRequest,
     AggregateView,
+    ClusterView,
     CommandListRequest,
     CommandPage,
     CommandRequest,
@@ -35,12 +38,16 @@ from comby.server.application.requests import (
 )
 from comby.server.application.runtime import Runtime
 from comby.server.application.sealing import seal
+from comby.server.application.shared_ownership import SharedOwnership, ThisInstance
 from comby.server.application.tokens import make_page_token, read_page_token
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
-from comby.server.ports.broker import Announcement, Broker
+from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.event_publisher import EventPublisher
+from comby.server.ports.instance_store import InstanceStore, Membership
+from comby.server.ports.peers import Peers
 from comby.server.ports.store import Store
 
 
@@ -50,34 +57,73 @@ class Facade(Registration):
     Every method may raise Unavailable when the store can not be used now.
     """
 
-    def __init__(self, name: str, store: Store, broker: Broker, limits: Limits | None = None) -> None:
+    def __init__(self, name: str, store: Store, limits: Limits | None = None) -> None:
         super().__init__()
         self.name = name
         self.limits = limits or Limits()
         self.validation = Validation()
         self._store = store
-        self._broker = broker
+        self._publishing: tuple[EventPublisher, RelayOptions] | None = None
+        self._clustering: Clustering | None = None
+        self._life: InstanceLife | None = None
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
+        self._sealed = False
         self._tasks: list[asyncio.Task[None]] = []
 
+    def seal(self) -> None:
+        """Resolve everything that is registered; entering does it too. Raises RegistrationRefused."""
+        if not self._sealed:
+            seal(self.registry)
+            self._sealed = True
+
+    def publish_through(self, publisher: EventPublisher, options: RelayOptions) -> None:
+        """Publish every event to consumers outside of comby, from entering on. Call it before `be_one_of`."""
+        self._publishing = publisher, options
+
+    def be_one_of(
+        self, instances: InstanceStore, this: ThisInstance, broker: Broker, peers: Peers[CommandRequest, Receipt]
+    ) -> None:
+        """Share the log with other instances, from entering on; without it the facade has the log for itself."""
+        self.seal()
+        duties = [
+            *map(projections.duty_of, self.registry.projections),
+            *map(reactors.duty_of, self.registry.reactors),
+            *([RELAY] if self._publishing is not None else []),
+        ]
+        self._clustering = Clustering(
+            ownership=SharedOwnership(instances, this, self.limits, duties),
+            announcements=Announcements(broker),
+            broker=broker,
+            peers=peers,
+        )
+
     async def __aenter__(self) -> Self:
-        seal(self.registry)
+        self.seal()
         head = await self._store.events.head()
-        runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head)
+        clustering = self._clustering
+        runtime = Runtime(self._store, self.registry, self.validation, self.middleware, self.limits, head, clustering)
+        if self._publishing is not None:
+            runtime.publish_through(*self._publishing)
         self._runtime = runtime
         self._stack.enter_context(runtime.watchdog.running())
         if self._store.events.unclean:
             runtime.commands.fast_path_after = asyncio.get_running_loop().time() + self.limits.suspicion
         self._spawn("commit queue", runtime.queue.run())
         self._spawn("tail", runtime.tail.run())
-        self._spawn("announcements", self._announce(runtime))
         await runtime.projections.start()
         await runtime.claims.recover()
         self._spawn("claims", runtime.claims.run())
         self._spawn("retention", runtime.claims.forget_old())
         self._spawn("refresh", refresh_states(self._store, self.registry, runtime.repository, runtime.queue))
         await runtime.reactors.start()
+        if runtime.relay is not None:
+            await runtime.relay.reconcile()
+        if clustering is not None:
+            self._life = runtime.instance_life(clustering)
+            await self._life.begin()
+            for what, task in self._life.tasks().items():
+                self._spawn(what, task)
         return self
 
     async def __aexit__(
@@ -85,11 +131,15 @@ class Facade(Registration):
     ) -> None:
         runtime = self._running
         self.begin_stop()
+        if runtime.relay is not None:
+            await runtime.relay.stop()
         await runtime.reactors.stop()
         await runtime.commands.stop()
         await runtime.lanes.stop()
         await runtime.projections.stop()
         await runtime.queue.drained()
+        if self._life is not None:
+            await self._life.end()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -175,9 +225,29 @@ class Facade(Registration):
         """Open a subscription; see Subscriptions.subscribe."""
         return self._running.subscriptions.subscribe(request)
 
+    async def cluster(self) -> ClusterView:
+        """Return which instances serve the log, and what they own."""
+        runtime = self._running
+        instances = self._store.instances
+        clustering = self._clustering
+        membership = Membership((), {})
+        if clustering is not None and instances is not None:
+            membership = await instances.members(lease=self.limits.lease)
+        return ClusterView(
+            log=self.identity,
+            head=await self._store.events.head(),
+            position=runtime.tail.level.position,
+            instance_id="" if clustering is None else clustering.ownership.this.instance_id,
+            membership=membership,
+            snapshot_age=None if instances is None else await instances.snapshot_age(),
+        )
+
     async def consumers(self) -> Sequence[ConsumerView]:
-        """Return all projections and reactors, by name."""
-        views = [*self._running.projections.views(), *self._running.reactors.views()]
+        """Return all projections and reactors, and the relay, by name."""
+        relay = self._running.relay
+        views = [*await self._running.projections.views(), *await self._running.reactors.views()]
+        if relay is not None:
+            views.append(await relay.view())
         return sorted(views, key=lambda view: view.name)
 
     async def rebuild_projection(self, name: str) -> ConsumerView:
@@ -189,16 +259,10 @@ class Facade(Registration):
     ) -> tuple[Sequence[WaitingKey], str]:
         """Return a page of the aggregates that wait for a reactor, in the context's tenant. Raises ConsumerNotFound
         or InvalidToken."""
-        if reactor and reactor not in self._running.reactors.running:
-            raise ConsumerNotFound(reactor)
         scope = f"waiting/{context.tenant_id}/{reactor}"
         size = self.limits.page(page_size)
         start = int(read_page_token(scope, page_token, int)[0]) if page_token else 0
-        found: list[WaitingKey] = []
-        for name, running in sorted(self._running.reactors.running.items()):
-            if not reactor or name == reactor:
-                own = [one for one in running.waiting.values() if one.key.tenant_id == context.tenant_id]
-                found += sorted(own, key=lambda one: (one.key.domain, one.key.aggregate_id))
+        found = await self._running.reactors.waiting_keys(context.tenant_id, reactor)
         token = make_page_token(scope, start + size) if len(found) > start + size else ""
         return found[start : start + size], token
 
@@ -206,20 +270,11 @@ class Facade(Registration):
         self, context: RequestContext, reactor: str, domain: str, aggregate_id: str, *, skip: bool
     ) -> WaitingKey:
         """Retry or skip the event at which a reactor failed. Raises ConsumerNotFound when the key does not wait."""
-        running = self._running.reactors.running.get(reactor)
         key = AggregateKey(context.tenant_id, domain, aggregate_id.lower())
-        resolved = await running.resolve(key, skip=skip) if running is not None else None
+        resolved = await self._running.reactors.resolve(reactor, key, skip=skip)
         if resolved is None:
             raise ConsumerNotFound(reactor)
         return resolved
-
-    async def _announce(self, runtime: Runtime) -> None:
-        """Pass the head on to the broker."""
-        position = runtime.bus.position
-        while True:
-            await runtime.bus.above(position)
-            position = runtime.bus.position
-            await self._broker.announce(Announcement(head=position))
 
     def _spawn(self, what: str, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -111,6 +111,27 @@ class Lanes:
         if taken:
             lane.queue = deque(pending for pending in lane.queue if pending.durable)
         return taken
+
+    def take_queued(self, partitions: Collection[int]) -> list[Pending]:
+        """Take the commands of some partitions that have not begun out of their lanes, in order."""
+        taken: list[Pending] = []
+        for key, lane in list(self._lanes.items()):
+            if lane.queue and lane.queue[0].new.partition in partitions:
+                taken += lane.queue
+                lane.durable -= sum(pending.durable for pending in lane.queue)
+                lane.queue.clear()
+                self._drop_if_idle(key, lane)
+        return taken
+
+    async def drained_of(self, partitions: Collection[int]) -> None:
+        """Wait until no command of some partitions runs."""
+        while True:
+            if not self._runs_one_of(partitions):
+                return
+            await asyncio.sleep(DRAIN_SECONDS)
+
+    def _runs_one_of(self, partitions: Collection[int]) -> bool:
+        return any(lane.running and lane.running.new.partition in partitions for lane in self._lanes.values())
 
     async def stop(self) -> None:
         """Cancel what runs; stored commands go on after the next start."""

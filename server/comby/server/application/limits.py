@@ -69,6 +69,10 @@ class Limits:
     """Calls and streams of one connection at once."""
     pipeline_in_flight: int = 10_000
     """Commands of one pipeline that are not answered yet."""
+    heartbeat: float = 1.0
+    """How often an instance tells the others that it is there."""
+    lease: float = 5.0
+    """After what silence of an instance others take over what it owns."""
     reactor_concurrency: int = 16
     """Aggregates whose events one reactor handles at once."""
 

@@ -5,7 +5,7 @@ same log.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comby.server.application import incidents
@@ -25,6 +25,8 @@ from comby.server.ports.event_store import (
 EVERYTHING = EventFilter()
 RETRY_SECONDS = 0.5
 """Between tries while the store is away."""
+FIRST_DISTRUST = 0.01
+"""How long others are not listened to after they announced what is not there; doubled each time."""
 POLL_SECONDS = 1.0
 """How often the store is asked although nobody announced anything: announcements are hints."""
 
@@ -54,10 +56,14 @@ class TailPage:
 class LogTail:
     """`level` tells how far the log has been read; run `run` as a task."""
 
-    def __init__(self, events: EventStore, bus: EventBus, limits: Limits) -> None:
+    def __init__(
+        self, events: EventStore, bus: EventBus, limits: Limits, read: Callable[[Sequence[StoredEvent]], None]
+    ) -> None:
+        """`read` is told the events that were read from the store, and not offered by this process."""
         self._events = events
         self._bus = bus
         self._limits = limits
+        self._read = read
         self._ring: list[TailEvent] = []
         self._start = Position(bus.position)
         self._bytes = 0
@@ -65,12 +71,20 @@ class LogTail:
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
-        unsure = True
+        unsure, distrust = True, 0.0
         while True:
             try:
-                if unsure or self.level.position < self._bus.position:
+                before, claimed = self.level.position, self._bus.claimed()
+                if unsure or claimed or before < self._bus.position:
                     await self._read_on()
-                unsure = not await self._bus.above(self.level.position, timeout=POLL_SECONDS)
+                if (
+                    claimed and self.level.position == before
+                ):  # whoever says so again and again gets no more than the poll
+                    distrust = min(max(2 * distrust, FIRST_DISTRUST), POLL_SECONDS)
+                    await asyncio.sleep(distrust)
+                elif claimed:
+                    distrust = 0.0
+                unsure = not await self._bus.news(self.level.position, timeout=POLL_SECONDS)
             except StoreUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
@@ -119,6 +133,7 @@ class LogTail:
             page = await self._events.read(
                 after=after, filter=EVERYTHING, limit=self._limits.commit_batch, max_bytes=self._limits.tail_bytes // 4
             )
+            self._read(page.events)
             self._append(page)
             if page.through <= after or page.through < self.level.position:
                 return

@@ -12,6 +12,8 @@ from comby.server.domain.reactor import Reactor
 
 DOMAIN = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 CONSUMER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+RESERVED = frozenset({"relay"})
+"""Names of consumers that comby has itself."""
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -31,5 +33,9 @@ def check_name(consumer: Projection[Any] | Reactor) -> str:
     if not isinstance(name, str) or not CONSUMER.fullmatch(name):
         raise RegistrationRefused(
             f"{type(consumer).__name__} needs a name such as order_board: lower case letters, digits and _"
+        )
+    if name in RESERVED:
+        raise RegistrationRefused(
+            f"{type(consumer).__name__} can not be called {name}: comby has a consumer of that name"
         )
     return name

@@ -28,6 +28,14 @@ class Outcomes:
         """Tell whether anybody waits."""
         return key in self._waiters
 
+    def waited(self) -> list[CommandKey]:
+        """Return the commands that somebody waits for."""
+        return list(self._waiters)
+
+    def take(self, key: CommandKey) -> list[Waiter]:
+        """Take over those who wait for a command."""
+        return self._waiters.pop(key, [])
+
     def reached(self, key: CommandKey, receipt: Receipt) -> None:
         """Answer those who wait for this stage or an earlier one."""
         waiters = self._waiters.pop(key, None)

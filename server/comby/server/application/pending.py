@@ -11,7 +11,7 @@ from comby.server.application.requests import Receipt, Stage
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import NewCommand
-from comby.server.ports.event_store import Verdict
+from comby.server.ports.event_store import Fence, Verdict
 
 _ORDER = {Stage.ACCEPTED: 1, Stage.EXECUTED: 2, Stage.PROJECTED: 3}
 
@@ -58,7 +58,7 @@ class Pending:
     """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process
     before.
 
-    `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
+    `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
     """
 
     key: CommandKey
@@ -67,8 +67,10 @@ class Pending:
     message: Message
     context: RequestContext
     new: NewCommand
+    fence: Fence | None = None
     durable: bool = False
     suspect: bool = False
+    forwarded: str = ""
     attempts: int = 0
     waiters: list[Waiter] = field(default_factory=list)
     accepting: asyncio.Future[Verdict] | None = None

@@ -1,6 +1,7 @@
-"""Projections: each follows the log on its own checkpoint, which moves in the same transaction as the rows.
+"""Projections: each follows the log on its own checkpoint, in one instance at a time.
 
-A rebuild is a second generation beside the live one, with rows of its own; it takes over once it has caught up.
+A rebuild is a second generation beside the live one, with rows of its own; it takes over once it has caught up. What there is, the store's rows
+tell: every instance brings itself in line with them, runs what it owns, and watches the rest.
 """
 
 import asyncio
@@ -8,137 +9,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from google.protobuf.message import Message
 
-from comby.server.application.consumers import ConsumerParts, Follower, Superseded, through_middleware
+from comby.server.application.consumers import ConsumerParts
 from comby.server.application.errors import ConsumerNotFound, RebuildRunning
-from comby.server.application.event_codec import recorded
-from comby.server.application.indexing import index
-from comby.server.application.log_tail import TailEvent
-from comby.server.application.requests import ConsumerView
+from comby.server.application.generation import Generation, model_of
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.domain.identity import Position
 from comby.server.domain.projection import Projection
-from comby.server.ports.checkpoint_store import (
-    AdvanceConsumer,
-    CheckpointMoved,
-    Consumer,
-)
-from comby.server.ports.event_store import EventFilter
-from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore
+from comby.server.ports.checkpoint_store import Consumer
+from comby.server.ports.errors import StoreUnavailable
 
 _log = structlog.get_logger("comby.projections")
+WATCH_SECONDS = 0.02
+"""Between looks at the checkpoint of a projection that runs elsewhere, while somebody waits for it."""
+SAVE_SECONDS = 0.1
+"""How often the checkpoint of an idle projection is stored, where others watch it."""
+DROP_SECONDS = 10.0
+"""How long the rows of an old generation are kept, where others may not know yet that it is old."""
 
 
-def model_of(name: str, generation: int) -> str:
-    """Return the name of the rows of one generation."""
-    return f"projection:{name}:{generation}"
-
-
-class RowChanges:
-    """The rows of one projection in one tenant, with the changes of the page at hand."""
-
-    def __init__(self, rows: ReadModelStore, model: str, tenant_id: str, projection: Projection[Any]) -> None:
-        self._rows = rows
-        self._model = model
-        self._tenant_id = tenant_id
-        self._projection = projection
-        self._changed: dict[str, Message | None] = {}
-
-    async def get(self, key: str) -> Any:
-        """Return a copy of the row, or None."""
-        if key in self._changed:
-            row = self._changed[key]
-            return None if row is None else _copy(row)
-        stored = await self._rows.get(self._model, self._tenant_id, key)
-        return None if stored is None else self._projection.row_type.FromString(stored.row)
-
-    def put(self, key: str, row: Message) -> None:
-        """Write a row."""
-        self._changed[key] = _copy(row)
-
-    def delete(self, key: str) -> None:
-        """Delete a row."""
-        self._changed[key] = None
-
-    def writes(self) -> list[PutRow | DeleteRow]:
-        """Return the changes."""
-        writes: list[PutRow | DeleteRow] = []
-        for key, row in self._changed.items():
-            if row is None:
-                writes.append(DeleteRow(model=self._model, tenant_id=self._tenant_id, key=key))
-            else:
-                fields = index(row, self._projection.indexed)
-                data = row.SerializeToString()
-                writes.append(PutRow(model=self._model, tenant_id=self._tenant_id, key=key, row=data, fields=fields))
-        return writes
-
-
-class Generation:
-    """One generation of a projection: a follower that writes its rows."""
-
-    def __init__(
-        self,
-        projection: Projection[Any],
-        consumer: Consumer,
-        parts: ConsumerParts,
-    ) -> None:
-        self.projection = projection
-        self.number = consumer.generation
-        self.model = model_of(projection.name, consumer.generation)
-        self._rows = parts.store.read_models
-        self._queue = parts.queue
-        self._registry = parts.registry
-        self._middleware = parts.middleware
-        self._watchdog = parts.watchdog
-        self._stored = consumer.position
-        filter = EventFilter(types=parts.registry.names_of(projection.handlers))
-        self.follower = Follower(projection.name, parts.tail, filter, parts.limits, consumer.position, self._handle)
-
-    async def _handle(self, follower: Follower, events: list[TailEvent], through: Position) -> None:
-        tenants: dict[str, RowChanges] = {}
-        for event in events:
-            follower.failing_at = event.stored.position
-            one = recorded(event.stored, self._registry)
-            tenant_id = one.key.tenant_id
-            rows = tenants.get(tenant_id)
-            if rows is None:
-                rows = tenants[tenant_id] = RowChanges(self._rows, self.model, tenant_id, self.projection)
-            await self._apply(one, rows)
-        verdict = await self._queue.submit(
-            AdvanceConsumer(
-                name=self.projection.name,
-                generation=self.number,
-                before=self._stored,
-                after=through,
-                rows=tuple(write for rows in tenants.values() for write in rows.writes()),
-            )
-        )
-        if isinstance(verdict, CheckpointMoved):
-            if verdict.actual is not None:
-                self._stored = verdict.actual
-            raise Superseded(verdict.actual)
-        self._stored = through
-
-    async def _apply(self, one: Any, rows: RowChanges) -> None:
-        handler = self.projection.handlers.get(type(one.event))
-        if handler is None:
-            return
-        name = self.projection.name
-
-        async def handle() -> None:
-            await self._watchdog.guard(name, handler(self.projection, one, rows))
-
-        await through_middleware(self._middleware, one, name, handle)
-
-    async def save_position(self) -> None:
-        """Store how far it has come over events that it does not handle."""
-        position = self.follower.position
-        if position > self._stored:
-            verdict = await self._queue.submit(
-                AdvanceConsumer(name=self.projection.name, generation=self.number, before=self._stored, after=position)
-            )
-            if not isinstance(verdict, CheckpointMoved):
-                self._stored = position
+def duty_of(projection: str) -> str:
+    """Return the name of the duty to run a projection."""
+    return f"projection:{projection}"
 
 
 class Projections:
@@ -151,36 +43,132 @@ class Projections:
         self._registry = parts.registry
         self._live: dict[str, Generation] = {}
         self._building: dict[str, Generation] = {}
-        self._beginning: set[str] = set()
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
-        self._rebuilds: set[asyncio.Task[None]] = set()
+        self._switches: dict[Generation, asyncio.Task[None]] = {}
+        self._drops: set[asyncio.Task[None]] = set()
+        self._reconciling = asyncio.Lock()
+        self._watched = 0
 
     async def start(self) -> None:
-        """Start every projection where it stood; one whose declared version has risen is rebuilt beside."""
-        stored: dict[str, list[Consumer]] = {}
-        for consumer in await self._store.checkpoints.consumers():
-            stored.setdefault(consumer.name, []).append(consumer)
-        for name, projection in self._registry.projections.items():
-            rows = sorted(stored.get(name, ()), key=lambda row: row.generation)
-            live = next((row for row in rows if row.live), None)
-            if live is None:
-                live = await self._create(projection, 1, live=True)
-            self._live[name] = self._run(projection, live)
-            building = [row for row in rows if not row.live]
-            newest = building[-1] if building else None
-            if newest is not None and newest.version == projection.version:
-                self._build(projection, newest)
-            elif live.version != projection.version:
-                self._build(projection, await self._create(projection, (newest or live).generation + 1, live=False))
+        """Take in what the store has, and start what is owned."""
+        await self.reconcile()
+
+    async def reconcile(self) -> None:
+        """Bring what runs here in line with what is owned and with the store's rows; a projection whose declared version has changed is
+        rebuilt beside."""
+        async with self._reconciling:
+            stored: dict[str, list[Consumer]] = {}
+            for consumer in await self._store.checkpoints.consumers():
+                stored.setdefault(consumer.name, []).append(consumer)
+            for name, projection in self._registry.projections.items():
+                rows = sorted(stored.get(name, ()), key=lambda row: row.generation)
+                await self._reconcile(projection, rows, owned=self._parts.owns_duty(duty_of(name)))
+
+    async def _reconcile(self, projection: Projection[Any], rows: list[Consumer], *, owned: bool) -> None:
+        name = projection.name
+        if not owned:
+            await self._end(name)
+        current = self._building.get(name)
+        if current in self._switches:  # it tells by itself when it has taken over
+            return
+        live = next((row for row in rows if row.live), None) or await self._create(projection, 1, live=True)
+        newest = await self._newest(projection, live, rows) if owned else next(iter(rows[-1:]), live)
+        self._live[name] = self._in_line(self._live.get(name), projection, live, run=owned)
+        if newest.live:
+            self._building.pop(name, None)
+            return
+        new = self._building[name] = self._in_line(current, projection, newest, run=owned)
+        if owned:
+            self._switches[new] = asyncio.get_running_loop().create_task(self._switch_when_ready(new))
+
+    async def _newest(self, projection: Projection[Any], live: Consumer, rows: list[Consumer]) -> Consumer:
+        """Return the generation that is to be built, or the live one where none is; what another version began is given up."""
+        kept = [live]
+        for row in rows:
+            if row.live:
+                continue
+            if self._outdated(projection, row):
+                await self._store.checkpoints.delete(row.name, generation=row.generation)
+                await self._store.read_models.drop(model_of(row.name, row.generation))
+            else:
+                kept.append(row)
+        if kept[-1] is live and self._outdated(projection, live):
+            return await self._create(projection, live.generation + 1, live=False)
+        return kept[-1]
+
+    def _outdated(self, projection: Projection[Any], row: Consumer) -> bool:
+        """Tell whether rows were made by another version; among several instances only a newer one decides that."""
+        return projection.version > row.version if self._parts.shared else projection.version != row.version
+
+    def _in_line(
+        self, current: Generation | None, projection: Projection[Any], row: Consumer, *, run: bool
+    ) -> Generation:
+        """Return the generation of a row, the present one if it still fits; it runs, or follows what the row tells."""
+        fits = current is not None and current.number == row.generation
+        if current is not None and fits and (not run or current in self._tasks):
+            if not run:
+                current.watch(row.position)
+            return current
+        generation = Generation(projection, row, self._parts)
+        if current is not None:
+            if fits:
+                generation.watch(current.follower.position)
+            self._stop(current)
+        if run:
+            self._tasks[generation] = asyncio.get_running_loop().create_task(generation.follower.run())
+        return generation
+
+    def _stop(self, generation: Generation) -> None:
+        generation.follower.retire()
+        task = self._tasks.pop(generation, None)
+        if task is not None:
+            task.cancel()
+
+    async def _end(self, name: str) -> None:
+        """End what runs of a projection that is not owned; what it has come to is stored."""
+        for generation in (self._live.get(name), self._building.get(name)):
+            if generation is None:
+                continue
+            ending = [
+                task
+                for task in (self._tasks.pop(generation, None), self._switches.pop(generation, None))
+                if task is not None
+            ]
+            for task in ending:
+                task.cancel()
+            if ending:
+                await asyncio.gather(*ending, return_exceptions=True)
+                await generation.save_position()
+
+    async def keep_up(self) -> None:
+        """Among several instances: store how far idle projections have come, and look how far those of others have; until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS if self._watched else SAVE_SECONDS)
+            try:
+                for generation in list(self._tasks):
+                    await generation.save_position()
+                if self._watched:
+                    await self._watch()
+            except StoreUnavailable:
+                await asyncio.sleep(SAVE_SECONDS)
+
+    async def _watch(self) -> None:
+        rows = {(row.name, row.generation): row.position for row in await self._store.checkpoints.consumers()}
+        for name, generation in self._live.items():
+            position = rows.get((name, generation.number))
+            if generation not in self._tasks and position is not None:
+                generation.watch(position)
 
     async def stop(self) -> None:
         """Stop all, and store how far they have come."""
-        tasks = [*self._rebuilds, *self._tasks.values()]
+        tasks = [*self._switches.values(), *self._tasks.values(), *self._drops]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for generation in self._live.values():
-            await generation.save_position()
+        running, self._tasks = list(self._tasks), {}
+        for generation in running:
+            if generation in self._live.values():
+                await generation.save_position()
 
     def live(self, name: str) -> Generation:
         """Return the generation that answers. Raises ConsumerNotFound."""
@@ -193,7 +181,13 @@ class Projections:
         """Wait until the projections cover a position."""
         for name in names:
             while self._live[name].follower.position < position:
-                await self._live[name].follower.reached(position)
+                live = self._live[name]
+                watched = live not in self._tasks
+                self._watched += watched
+                try:
+                    await live.follower.reached(position)
+                finally:
+                    self._watched -= watched
 
     def lag(self, names: Sequence[str], position: Position) -> tuple[str, int]:
         """Return the projection that is furthest behind a position, and by how much."""
@@ -213,15 +207,14 @@ class Projections:
         return min((self._live[name].follower.position for name in names), default=self._tail.level.position)
 
     async def rebuild(self, name: str) -> ConsumerView:
-        """Begin a rebuild. Raises ConsumerNotFound or RebuildRunning."""
-        live = self.live(name)
-        if name in self._building or name in self._beginning:
-            raise RebuildRunning(name)
-        self._beginning.add(name)
-        try:
-            self._build(live.projection, await self._create(live.projection, live.number + 1, live=False))
-        finally:
-            self._beginning.discard(name)
+        """Begin a rebuild, here or where the projection runs. Raises ConsumerNotFound or RebuildRunning."""
+        projection = self.live(name).projection
+        async with self._reconciling:
+            rows = [row for row in await self._store.checkpoints.consumers() if row.name == name]
+            if name in self._building or any(not row.live for row in rows):
+                raise RebuildRunning(name)
+            await self._create(projection, max(row.generation for row in rows) + 1, live=False)
+        await self.reconcile()
         return self.view(name)
 
     def view(self, name: str) -> ConsumerView:
@@ -230,7 +223,7 @@ class Projections:
         building = self._building.get(name)
         return ConsumerView(
             name=name,
-            reactor=False,
+            kind=ConsumerKind.PROJECTION,
             position=live.follower.position,
             head=self._tail.level.position,
             generation=live.number,
@@ -238,8 +231,10 @@ class Projections:
             failure=live.follower.failure or (building.follower.failure if building else None),
         )
 
-    def views(self) -> list[ConsumerView]:
+    async def views(self) -> list[ConsumerView]:
         """Describe all projections."""
+        if self._parts.shared:
+            await self._watch()
         return [self.view(name) for name in sorted(self._live)]
 
     async def _create(self, projection: Projection[Any], generation: int, *, live: bool) -> Consumer:
@@ -254,18 +249,6 @@ class Projections:
             )
         )
 
-    def _run(self, projection: Projection[Any], consumer: Consumer) -> Generation:
-        generation = Generation(projection, consumer, self._parts)
-        self._tasks[generation] = asyncio.get_running_loop().create_task(generation.follower.run())
-        return generation
-
-    def _build(self, projection: Projection[Any], consumer: Consumer) -> None:
-        generation = self._run(projection, consumer)
-        self._building[projection.name] = generation
-        task = asyncio.get_running_loop().create_task(self._switch_when_ready(generation))
-        self._rebuilds.add(task)
-        task.add_done_callback(self._rebuilds.discard)
-
     async def _switch_when_ready(self, new: Generation) -> None:
         """Let a rebuilt generation take over once it has reached the live one."""
         name = new.projection.name
@@ -277,14 +260,16 @@ class Projections:
         while new.follower.position < old.follower.position:  # nobody who was covered by the old one may be uncovered
             await new.follower.reached(old.follower.position)
         self._live[name] = new
-        old.follower.retire()
         del self._building[name]
-        self._tasks.pop(old).cancel()
+        del self._switches[new]
+        self._stop(old)
         _log.info("projection rebuilt", projection=name, generation=new.number)
-        await self._store.read_models.drop(old.model)
+        task = asyncio.get_running_loop().create_task(self._drop(old.model))
+        self._drops.add(task)
+        task.add_done_callback(self._drops.discard)
 
-
-def _copy(row: Message) -> Message:
-    copy = type(row)()
-    copy.CopyFrom(row)
-    return copy
+    async def _drop(self, model: str) -> None:
+        """Delete the rows of an old generation; where others may still read them, after a while."""
+        if self._parts.shared:
+            await asyncio.sleep(DROP_SECONDS)
+        await self._store.read_models.drop(model)

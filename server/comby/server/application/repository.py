@@ -2,6 +2,7 @@
 aggregate objects."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
@@ -13,6 +14,7 @@ from comby.server.application.registry import Registry
 from comby.server.domain.aggregate import apply_event
 from comby.server.domain.context import Execution, RequestContext
 from comby.server.domain.identity import AggregateKey, Version
+from comby.server.ports.event_store import StoredEvent
 from comby.server.ports.snapshot_store import Snapshot
 from comby.server.ports.store import Store
 
@@ -34,10 +36,15 @@ class Loaded:
 class Repository:
     """Loads states, and remembers them until they are forgotten or too many."""
 
-    def __init__(self, store: Store, registry: Registry, limits: Limits) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, limits: Limits, owns: Callable[[AggregateKey], bool] | None = None
+    ) -> None:
+        """`owns` tells whether an aggregate changes in this process only; None where all do. Others are not remembered."""
         self._store = store
         self._registry = registry
         self._limits = limits
+        self._owns = owns
+        self._changes = 0
         self._cache: OrderedDict[AggregateKey, tuple[Loaded, int]] = OrderedDict()
         self._bytes = 0
 
@@ -52,6 +59,8 @@ class Repository:
     def remember(self, key: AggregateKey, loaded: Loaded, size: int) -> None:
         """Keep a committed state of `size` serialized bytes."""
         self.forget(key)
+        if self._owns is not None and not self._owns(key):
+            return
         self._cache[key] = (loaded, size)
         self._bytes += size
         while len(self._cache) > self._limits.cached_aggregates or self._bytes > self._limits.cached_bytes:
@@ -64,19 +73,37 @@ class Repository:
         if found is not None:
             self._bytes -= found[1]
 
+    def note(self, events: Sequence[StoredEvent]) -> None:
+        """Drop the states that another process has changed: a command may write aggregates of several partitions."""
+        self._changes += 1
+        for event in events:
+            found = self._cache.get(event.key)
+            if found is not None and found[0].version < event.version:
+                self.forget(event.key)
+
+    def forget_others(self) -> None:
+        """Drop what this process owns no more."""
+        if self._owns is not None:
+            for key in [key for key in self._cache if not self._owns(key)]:
+                self.forget(key)
+
     async def load(self, key: AggregateKey, kind: AggregateType) -> Loaded:
         """Return an aggregate as committed, from memory or from the store; at version 0 where it does not exist.
 
         `kind` is what the caller takes it for; `Loaded.kind` is what it is. Raises StoreUnavailable.
         """
+        if self._owns is not None and not self._owns(key):
+            return await self.load_stored(key, kind)
         found = self.cached(key)
         if found is not None:
             return found
+        changes = self._changes
         loaded = await self.load_stored(key, kind)
         newer = self.cached(key)
         if newer is not None and newer.version >= loaded.version:  # committed while the store was read
             return newer
-        self.remember(key, loaded, loaded.state.ByteSize())
+        if changes == self._changes:  # else it may have been changed elsewhere meanwhile
+            self.remember(key, loaded, loaded.state.ByteSize())
         return loaded
 
     async def load_stored(self, key: AggregateKey, kind: AggregateType) -> Loaded:

@@ -12,6 +12,7 @@ from comby.server.application.errors import FacadeError
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import LogIdentity, Position, Version
 from comby.server.ports.command_store import StoredCommand
+from comby.server.ports.instance_store import Membership
 
 
 class Stage(StrEnum):
@@ -30,7 +31,7 @@ class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
     `wait_timeout` is in seconds; None waits as long as the facade allows. `retried` tells that the caller has sent it
-    before.
+    before, and `forwarded` that another instance has taken it for ours.
     """
 
     type: str
@@ -42,6 +43,7 @@ class CommandRequest:
     expected_version: Version | None = None
     not_before: int | None = None
     retried: bool = False
+    forwarded: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -261,15 +263,38 @@ class ConsumerFailure:
     incident: str
 
 
+class ConsumerKind(StrEnum):
+    """What follows the log."""
+
+    PROJECTION = "projection"
+    REACTOR = "reactor"
+    RELAY = "relay"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerView:
-    """A projection or reactor. `rebuilding` is the generation that is being built and its position."""
+    """What follows the log, and how far it has come. `rebuilding` is the generation that is being built and its position."""
 
     name: str
-    reactor: bool
+    kind: ConsumerKind
     position: Position
     head: Position
     generation: int
     rebuilding: tuple[int, Position] | None = None
     parked_keys: int = 0
     failure: ConsumerFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """The instances that serve the log. `instance_id` is empty where one process has it for itself; `position` is how far this one has read.
+
+    `snapshot_age` is in seconds; None where the store does not tell.
+    """
+
+    log: LogIdentity
+    head: Position
+    position: Position
+    instance_id: str
+    membership: Membership
+    snapshot_age: float | None

@@ -21,6 +21,11 @@ def element(record: bytes, position: int, time: bytes) -> tuple[bytes, int]:
     return head + record + tail, len(head)
 
 
+def message(record: bytes, position: int, recorded_at: int) -> bytes:
+    """Return a complete serialized Event, alone."""
+    return record + _POSITION + varint(position) + time_field(recorded_at)
+
+
 def time_field(recorded_at: int) -> bytes:
     """Return the field `recorded_at` for a time in microseconds since 1970 in UTC."""
     seconds, micros = divmod(recorded_at, 1_000_000)

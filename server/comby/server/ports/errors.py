@@ -25,3 +25,23 @@ class StoreIncompatible(StoreError):
 
 class StoreDamaged(StoreError):
     """What is stored contradicts itself, such as a hole in the positions. Restore a backup."""
+
+
+class BrokerError(Exception):
+    """The root of the errors of a broker. `reason` is a few words for an operator, without anything secret."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker can not be reached, or did not answer in time. What was sent to it may be stored, or may still arrive."""
+
+
+class StreamOvertaken(BrokerError):
+    """The stream does not end where the publisher thought: another has written to it, or it was emptied. Look, and go on from there."""
+
+
+class StreamRefused(BrokerError):
+    """The stream can not be used until an operator has seen to it: it is made for something else, it is full, or what is needed is not permitted."""

@@ -59,7 +59,11 @@ class VersionCheck:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Under which ownership of its partition a command is executed: in another epoch the request answers Fenced."""
+    """Under which ownership of its partition a command is executed: in another epoch the request answers Fenced.
+
+    Several instances accept commands of one aggregate, so its owner may not know all of them: a fenced request that would overtake an older
+    command answers Behind.
+    """
 
     partition: int
     epoch: int
@@ -74,7 +78,10 @@ class AcceptCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartCommand:
-    """Counts an attempt of an accepted command before it begins. Answers CommandStarted, CommandNotOpen or Fenced."""
+    """Counts an attempt of an accepted command before it begins. Answers CommandStarted or CommandNotOpen.
+
+    With a fence also Fenced, or Behind where an older accepted command of the aggregate that is due is not finished.
+    """
 
     key: CommandKey
     fence: Fence | None = None
@@ -87,7 +94,9 @@ class FinishCommand:
     With a NewCommand (the fast path) the row is inserted, and CommandKnown is answered where the key exists. With a
     CommandKey an accepted row is moved, and CommandNotOpen is answered where it is not accepted (any more). Checks are
     made in the order of requests, each seeing what those before it in the batch wrote; a failed one answers
-    VersionConflict with every violated check. Before all of that, Fenced is answered where the fence does not hold. Otherwise Committed.
+    VersionConflict with every violated check. Otherwise Committed.
+    Before all of that, Fenced is answered where the fence does not hold, and Behind where a NewCommand has a fence and its aggregate an
+    accepted command that is due.
 
     Each event's version must follow the checked version of its aggregate without a gap, and every aggregate that is
     written or closed has a check. `closes` are the aggregates that end, for good; the store notes it and refuses
@@ -210,6 +219,11 @@ class Fenced:
     """The partition has another owner, or had one in between: nothing was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """An accepted command of the same aggregate comes first: nothing was written."""
+
+
 Verdict: TypeAlias = (
     CommandAccepted
     | CommandKnown
@@ -222,6 +236,7 @@ Verdict: TypeAlias = (
     | Advanced
     | CheckpointMoved
     | Fenced
+    | Behind
 )
 
 

@@ -17,10 +17,12 @@ Holding: TypeAlias = int | str
 class Instance:
     """A process that serves the log. Times are microseconds since 1970 in UTC, on the store's clock.
 
-    `address` is where other instances reach it, host and port. One that is not `eligible` owns nothing: it reads, and forwards commands.
+    `name` is kept over restarts: a new instance of a name means that the old one has ended. `address` is where other instances reach it,
+    host and port. One that is not `eligible` owns nothing: it reads, and forwards commands.
     """
 
     instance_id: str
+    name: str
     address: str
     eligible: bool
     version: str
@@ -61,17 +63,36 @@ class InstanceStore(ABC):
 
     @abstractmethod
     async def join(
-        self, instance_id: str, *, address: str, eligible: bool, version: str, partitions: int, duties: Sequence[str]
+        self,
+        instance_id: str,
+        *,
+        name: str,
+        address: str,
+        eligible: bool,
+        version: str,
+        partitions: int,
+        duties: Sequence[str],
     ) -> None:
-        """Register an instance with a first heartbeat, and see that there is a row for each partition (from 0) and duty."""
+        """Register an instance with a first heartbeat, and see that there is a row for each partition (from 0) and duty.
+
+        Other instances of the name are live no more: what they own may be taken at once, and counts as not given back.
+        """
 
     @abstractmethod
-    async def beat(self, instance_id: str) -> Membership:
-        """Renew an instance's heartbeat, and return who is there and who owns what.
+    async def beat(self, instance_id: str, *, lease: float) -> Membership:
+        """Renew an instance's heartbeat, and return who is there and who owns what. `lease` is in seconds.
 
         The instance still owns what is told as its own, also when it was silent for long. One that was forgotten is not registered again:
         it is missing in the answer.
         """
+
+    @abstractmethod
+    async def members(self, *, lease: float) -> Membership:
+        """Return the same without a heartbeat."""
+
+    @abstractmethod
+    async def snapshot_age(self) -> float | None:
+        """Return for how many seconds the oldest snapshot has been held that keeps dead rows from being cleaned up; None if not known."""
 
     @abstractmethod
     async def take(self, instance_id: str, holdings: Collection[Holding], *, lease: float) -> Mapping[Holding, Taken]:

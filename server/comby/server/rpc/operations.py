@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable
 
-from comby.facade.v1 import context_pb2, model_pb2, projection_pb2
+from comby.facade.v1 import cluster_pb2, context_pb2, model_pb2, projection_pb2
 from comby.server.application.facade import Facade
-from comby.server.application.requests import ConsumerView
+from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.ports.checkpoint_store import WaitingKey
 from comby.server.rpc.call import Call
+from comby.server.rpc.cluster import cluster_message
 from comby.server.rpc.commands import SERVICE
 from comby.server.rpc.decoding import decode
 from comby.server.rpc.encoding import timestamp
 from comby.server.rpc.model import domain_models
 from comby.server.rpc.table import Method, Unary
 
-_REACTOR = projection_pb2.CONSUMER_KIND_REACTOR
-_PROJECTION = projection_pb2.CONSUMER_KIND_PROJECTION
+_KINDS = {
+    ConsumerKind.PROJECTION: projection_pb2.CONSUMER_KIND_PROJECTION,
+    ConsumerKind.REACTOR: projection_pb2.CONSUMER_KIND_REACTOR,
+    ConsumerKind.RELAY: projection_pb2.CONSUMER_KIND_RELAY,
+}
 
 
 class OperationMethods:
@@ -31,6 +35,7 @@ class OperationMethods:
             Unary(path=f"{SERVICE}RebuildProjection", handler=self.rebuild),
             Unary(path=f"{SERVICE}ListParkedKeys", handler=self.list_parked),
             Unary(path=f"{SERVICE}ResolveParkedKey", handler=self.resolve),
+            Unary(path=f"{SERVICE}DescribeCluster", handler=self.describe_cluster),
             Unary(path=f"{SERVICE}DescribeModel", handler=self.describe),
         ]
 
@@ -64,6 +69,11 @@ class OperationMethods:
         (encoded,) = _keys([key])
         return encoded.SerializeToString()
 
+    async def describe_cluster(self, raw: bytes, call: Call) -> bytes:
+        """DescribeCluster."""
+        decode(cluster_pb2.DescribeClusterRequest, raw, self._facade.validation)
+        return cluster_message(await self._facade.cluster()).SerializeToString()
+
     async def describe(self, raw: bytes, call: Call) -> bytes:
         """DescribeModel."""
         decode(model_pb2.DescribeModelRequest, raw, self._facade.validation)
@@ -80,7 +90,7 @@ class OperationMethods:
 def _consumer(view: ConsumerView) -> projection_pb2.Consumer:
     consumer = projection_pb2.Consumer(
         name=view.name,
-        kind=_REACTOR if view.reactor else _PROJECTION,
+        kind=_KINDS[view.kind],
         position=view.position,
         head=view.head,
         generation=view.generation,

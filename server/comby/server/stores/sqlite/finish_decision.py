@@ -1,7 +1,8 @@
 """Commands that end, with everything that they cause: the transaction at the heart of the service."""
 
-from comby.server.domain.identity import AggregateKey, CommandKey, Position, Version
+from comby.server.domain.identity import CommandKey, Position, Version
 from comby.server.ports.command_store import CommandStatus, NewCommand
+from comby.server.ports.contradictions import versions_after
 from comby.server.ports.elements import element
 from comby.server.ports.event_store import (
     CommandKnown,
@@ -20,7 +21,7 @@ def finish(plan: Plan, write: FinishCommand) -> Committed | CommandKnown | Comma
 
     Raises ValueError for a request that contradicts itself, which is a bug of the caller.
     """
-    _refuse_contradictions(write)
+    versions_after(write)
     entry = plan.commands.get(write.command if isinstance(write.command, CommandKey) else write.command.key)
     match write.command:
         case NewCommand():
@@ -97,18 +98,3 @@ def _end_command(plan: Plan, write: FinishCommand, last: Position) -> None:
                 (write.status.value, plan.now, write.version, last, write.outcome, entry.accept_seq),
             )
     entry.move(changes)
-
-
-def _refuse_contradictions(write: FinishCommand) -> None:
-    if write.status is CommandStatus.ACCEPTED:
-        raise ValueError("a command does not end as accepted")
-    versions: dict[AggregateKey, Version] = {check.key: check.version for check in write.checks}
-    for event in write.events:
-        before = versions.get(event.key)
-        if before is None:
-            raise ValueError("an event's aggregate has no check")
-        if event.version != before + 1:
-            raise ValueError(f"an event has version {event.version} and follows version {before}")
-        versions[event.key] = event.version
-    if not write.closes <= versions.keys():
-        raise ValueError("a closed aggregate has no check")

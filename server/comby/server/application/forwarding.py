@@ -1,0 +1,77 @@
+"""Forwarding: hands commands that are waited for to the instance that executes them, and stores all others for it to claim."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+
+from comby.server.application.acceptance import Acceptance
+from comby.server.application.errors import FacadeError
+from comby.server.application.executor import Settlement
+from comby.server.application.in_flight import InFlight
+from comby.server.application.ownership import Ownership
+from comby.server.application.pending import Pending, Waiter
+from comby.server.application.requests import CommandRequest, Receipt, Stage
+from comby.server.ports.peers import PeerUnreachable
+
+Dispatch = Callable[[str, CommandRequest], Awaitable[Receipt]]
+"""Has a command dispatched by the instance at an address; see Peers.dispatch."""
+
+
+class Forwarding:
+    """Sends commands to their owners; `tell_end` is told the owner's answer."""
+
+    def __init__(
+        self,
+        in_flight: InFlight,
+        acceptance: Acceptance,
+        ownership: Ownership,
+        dispatch: Dispatch,
+        spawn: Callable[[Coroutine[None, None, None]], None],
+        tell_end: Callable[[Pending, Settlement], None],
+    ) -> None:
+        self._in_flight = in_flight
+        self._acceptance = acceptance
+        self._ownership = ownership
+        self._dispatch = dispatch
+        self._spawn = spawn
+        self._tell_end = tell_end
+
+    def send_to_owner(self, pending: Pending, request: CommandRequest, waiter: Waiter) -> None:
+        """Forward a command that is waited for to the instance that owns it; store every other one, for its owner to claim."""
+        address = self._ownership.address_of(pending.new.partition)
+        if waiter.goal is Stage.ACCEPTED or request.forwarded or not address:
+            self._acceptance.accept(pending)
+        else:
+            pending.forwarded = address
+            self._spawn(self._forward(pending, request, address))
+
+    def store(self, pending: Pending) -> None:
+        """Wait for the owner no longer: store the command, which is the same one if it is there already."""
+        pending.forwarded = ""
+        self._acceptance.accept(pending)
+
+    def reroute(self) -> None:
+        """Store the commands that were forwarded to an instance that does not own them any more: the present owner finds them."""
+        for pending in self._in_flight:
+            if pending.forwarded and self._ownership.address_of(pending.new.partition) != pending.forwarded:
+                self.store(pending)
+
+    async def _forward(self, pending: Pending, request: CommandRequest, address: str) -> None:
+        try:
+            receipt = await self._dispatch(address, replace(request, request_id=pending.key.request_id, forwarded=True))
+        except PeerUnreachable:
+            if pending.forwarded and self._in_flight.has(pending):
+                self.store(pending)
+        except FacadeError as error:
+            self._settle(pending, Settlement(error=error))
+        else:
+            self._settle(pending, Settlement(receipt))
+
+    def _settle(self, pending: Pending, settlement: Settlement) -> None:
+        """Settle what the owner answered, unless the command is stored from here meanwhile: then the store tells its end."""
+        if not (pending.forwarded and self._in_flight.has(pending)):
+            return
+        pending.forwarded = ""
+        self._in_flight.leave(pending)
+        if settlement.receipt is not None and settlement.receipt.stage is Stage.ACCEPTED:
+            self._in_flight.open.reopen(pending.key.tenant_id)
+        self._tell_end(pending, settlement)

@@ -1,0 +1,92 @@
+"""The broker where there is no other: notifications of the database, heard on a connection of its own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from comby.server.ports.broker import EVERYTHING, Announcement, Broker
+from comby.server.stores.postgres.announcing import CHANNEL, merged, read_announcement, write_announcement
+from comby.server.stores.postgres.connection import Connection, connect
+from comby.server.stores.postgres.failures import DRIVER_ERRORS
+from comby.server.stores.postgres.statements import statement
+
+log = logging.getLogger("comby.store")
+
+LOOK_SECONDS = 5.0
+"""After so long a silence the connection is tried: one that was cut off says nothing."""
+ANSWER_SECONDS = 3.0
+LEAST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 3.0
+"""Between two attempts to connect, doubled each time: heard again within 5 s of the database's return."""
+
+
+class PostgresBroker(Broker):
+    """Hears what `open_postgres` lets other instances say; what this `sender` said is not heard."""
+
+    def __init__(self, url: str, *, sender: str) -> None:
+        self._url = url
+        self._sender = sender
+        self._ear: Connection | None = None
+        self._heard: Announcement | None = None
+        self._something = asyncio.Event()
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Tell of holdings that were given back. Commits are told by the append, in their own transaction."""
+        if not announcement.released or self._ear is None:
+            return
+        payload = write_announcement(self._sender, announcement)
+        try:
+            await self._ear.execute(statement("notify"), CHANNEL, payload, timeout=ANSWER_SECONDS)
+        except DRIVER_ERRORS as error:
+            log.info("an announcement was lost: %s", type(error).__name__)
+
+    async def announcements(self) -> AsyncIterator[Announcement]:
+        pause = LEAST_PAUSE_SECONDS
+        while True:
+            try:
+                async with self._listening() as connection:
+                    pause = LEAST_PAUSE_SECONDS
+                    yield EVERYTHING
+                    while await self._wait(connection):
+                        heard, self._heard = self._heard, None
+                        if heard is not None:
+                            yield heard
+            except DRIVER_ERRORS as error:
+                log.warning("the database's notifications are not heard: %s", type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[Connection]:
+        connection = await connect(self._url)
+        try:
+            connection.add_termination_listener(lambda _: self._something.set())
+            await connection.add_listener(CHANNEL, self._hear)
+            self._ear = connection
+            yield connection
+        finally:
+            self._ear = None
+            connection.terminate()
+
+    async def _wait(self, connection: Connection) -> bool:
+        """Wait until something is heard; false when the connection is gone."""
+        self._something.clear()
+        if self._heard is None and not connection.is_closed():
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._something.wait()
+            except TimeoutError:
+                await connection.execute(statement("look"), timeout=ANSWER_SECONDS)
+        return not connection.is_closed()
+
+    def _hear(self, connection: Any, process: int, channel: str, payload: object) -> None:
+        try:
+            sender, announcement = read_announcement(str(payload))
+        except ValueError:
+            log.warning("a notification on the channel %s is not one of comby", CHANNEL)
+            return
+        if sender != self._sender:
+            self._heard = merged(self._heard, announcement)
+            self._something.set()

@@ -1,0 +1,63 @@
+"""What goes wrong with a database, told in the words of the ports: no text of the driver leaves this room, or is logged."""
+
+import logging
+
+import asyncpg
+
+from comby.server.ports.errors import StoreIncompatible, StoreUnavailable
+
+log = logging.getLogger("comby.store")
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""Everything that asyncpg raises because of the database or the way to it; a time-out is an OSError."""
+
+OTHER_INCARNATION = "CB002"
+"""Raised by `comby.append` where the log was restored or promoted since the store was opened."""
+
+
+def lost(error: BaseException) -> bool:
+    """Tell whether the connection is gone, so that nobody knows what became of the statement."""
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return False
+    return isinstance(
+        error,
+        (
+            OSError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.IdleInTransactionSessionTimeoutError,
+        ),
+    )
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """Log the kind and code of a driver's error, and return what the caller is told."""
+    code = getattr(error, "sqlstate", None)
+    log.error("the database failed: %s, SQLSTATE %s", type(error).__name__, code)
+    if code == OTHER_INCARNATION:
+        return StoreUnavailable("the log was restored or promoted since it was opened: start this instance again")
+    return StoreUnavailable("the database can not be used now; the log of this server tells the kind of failure")
+
+
+def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:
+    """Return what is told of a database that can not be opened."""
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return StoreIncompatible("the database refuses the user or the password of the URL")
+        case asyncpg.InvalidCatalogNameError():
+            return StoreIncompatible("there is no database of that name")
+        case asyncpg.InsufficientPrivilegeError():
+            return StoreIncompatible(
+                "the user may not do in the database what the store needs; see the page on operating"
+            )
+        case asyncpg.ClientConfigurationError():
+            return StoreIncompatible("the URL of the database can not be used")
+        case _:
+            return unavailable(error)
+
+
+def refuse_unstorable(error: BaseException) -> None:
+    """Raise ValueError for a value that the driver can not send, such as a number of more than 64 bits: a bug of the caller."""
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        raise ValueError("a value can not be stored") from None

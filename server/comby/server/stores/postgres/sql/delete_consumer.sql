@@ -1,0 +1,1 @@
+select comby.delete_consumer($1, $2)

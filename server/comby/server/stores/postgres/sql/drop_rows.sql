@@ -1,0 +1,1 @@
+select comby.drop_rows($1, $2)

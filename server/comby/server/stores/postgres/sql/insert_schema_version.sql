@@ -1,0 +1,1 @@
+insert into comby.schema_version (version) values ($1)

@@ -1,0 +1,1 @@
+select comby.leave_instance($1)

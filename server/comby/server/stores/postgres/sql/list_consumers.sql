@@ -1,0 +1,1 @@
+select name, generation, version, live, position, since from comby.consumers order by name, generation

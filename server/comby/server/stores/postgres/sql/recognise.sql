@@ -1,0 +1,1 @@
+select log_id, incarnation, renewed, known from comby.recognise()

@@ -1,0 +1,1 @@
+select comby.renew_incarnation()

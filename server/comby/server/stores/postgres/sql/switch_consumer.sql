@@ -1,0 +1,1 @@
+select comby.switch_consumer($1, $2)

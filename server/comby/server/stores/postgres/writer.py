@@ -1,0 +1,119 @@
+"""The one connection that commits. A batch is one call of `comby.append`; where its connection is lost, what became of it is asked again."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comby.server.domain.identity import CommandKey, LogIdentity
+from comby.server.ports.command_store import StoredCommand
+from comby.server.ports.errors import StoreError, StoreUnavailable
+from comby.server.ports.event_store import Verdict, Write
+from comby.server.stores.postgres.batch import Batch
+from comby.server.stores.postgres.command_rows import key_arguments, read_commands
+from comby.server.stores.postgres.connection import Connection, close
+from comby.server.stores.postgres.connector import Connector
+from comby.server.stores.postgres.failures import DRIVER_ERRORS, lost, refuse_unstorable, unavailable
+from comby.server.stores.postgres.identity import recognise
+from comby.server.stores.postgres.requirements import check_server
+from comby.server.stores.postgres.statements import Statements
+from comby.server.stores.postgres.verdicts import Answer
+
+log = logging.getLogger("comby.store")
+
+SETTLE_SECONDS = 5.0
+"""How long a batch whose connection was lost is asked about: a restart of the database fits in, and callers wait no longer."""
+SETTLE_PAUSE_SECONDS = 0.1
+
+
+class Writer:
+    """Commits batches, one after the other; each is done even if its caller is cancelled."""
+
+    def __init__(
+        self, connector: Connector, connection: Connection, sql: Statements, identity: LogIdentity, sender: str | None
+    ) -> None:
+        self.identity = identity
+        self._connector = connector
+        self._connection: Connection | None = connection
+        self._sql = sql
+        self._sender = sender
+        self._id = str(uuid.uuid4())
+        self._number = 0
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
+        """Decide and write a batch; everything is on disk when it returns. Raises StoreUnavailable and ValueError."""
+        batch = Batch(writes)
+        if not writes:
+            return []
+        return await asyncio.shield(self._commit(batch))
+
+    async def close(self) -> None:
+        """Wait for the batch that is being written, and close the connection."""
+        async with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                await close(self._connection)
+
+    async def _commit(self, batch: Batch) -> list[Verdict]:
+        async with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            self._number += 1
+            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *batch.arguments()]
+            connection = await self._connected()
+            try:
+                return await self._append(connection, batch, arguments)
+            except DRIVER_ERRORS as error:
+                refuse_unstorable(error)
+                self._drop()
+                if not lost(error):
+                    raise unavailable(error) from None
+                log.warning("the connection was lost in a commit: %s", type(error).__name__)
+            return await self._settle(batch, arguments)
+
+    async def _settle(self, batch: Batch, arguments: list[Any]) -> list[Verdict]:
+        """Send a batch again, by its number: what was decided is answered again, and what was not is decided now."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                verdicts = await self._append(await self._connected(), batch, arguments)
+            except (*DRIVER_ERRORS, StoreUnavailable) as error:
+                self._drop()
+                if time.monotonic() > deadline:
+                    log.error("what became of a batch of %d requests is not known", len(batch.writes))
+                    raise unavailable(error) from None
+            else:
+                log.warning("a commit whose connection was lost is settled")
+                return verdicts
+            await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+    async def _append(self, connection: Connection, batch: Batch, arguments: list[Any]) -> list[Verdict]:
+        record = await connection.fetchrow(self._sql["append"], *arguments)
+        assert record is not None
+        answer = Answer(batch, record)
+        return answer.verdicts(await self._stored(connection, answer.shown) if answer.shown else {})
+
+    async def _stored(self, connection: Connection, keys: Sequence[CommandKey]) -> Mapping[CommandKey, StoredCommand]:
+        rows = await connection.fetch(self._sql["get_commands"], *key_arguments(keys))
+        return {command.key: command for command in read_commands(rows)}
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection = await self._connector.connect()
+            try:
+                await check_server(connection)
+                await recognise(connection)
+            except (*DRIVER_ERRORS, StoreError) as error:
+                connection.terminate()
+                raise unavailable(error) from None
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
