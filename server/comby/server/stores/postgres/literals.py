@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from comby.server.stores.postgres.text import escaped_all
 
-Argument: TypeAlias = str | int | None | Sequence[bytes | None]
+Argument: TypeAlias = str | int | Sequence[bytes | None] | None
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
