@@ -1,7 +1,5 @@
 """Commands under the ownership of their partition: who lost it writes nothing, and nobody overtakes an older command."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from comby.server.domain.identity import CommandKey
@@ -54,14 +52,14 @@ def instances(store: Store) -> InstanceStore:
 
 
 @pytest.fixture
-async def fence(instances: InstanceStore) -> AsyncIterator[Fence]:
+async def fence(instances: InstanceStore) -> Fence:
     """The first ownership of the partition of all commands here."""
     for name in ("one", "two"):
         await instances.join(
             name, name=name, address=f"{name}:1", eligible=True, version="1", partitions=128, duties=()
         )
     taken = await instances.take("one", [PARTITION], lease=LEASE)
-    yield Fence(PARTITION, taken[PARTITION].epoch)
+    return Fence(PARTITION, taken[PARTITION].epoch)
 
 
 def fenced(target: NewCommand | CommandKey, fence: Fence, *, version: int = 1) -> FinishCommand:
