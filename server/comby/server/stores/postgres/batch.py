@@ -4,7 +4,7 @@ This runs for every command in the one thread of Python: tuples that are transpo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.checkpoint_store import AdvanceConsumer
@@ -22,11 +22,9 @@ from comby.server.ports.event_store import (
     Write,
 )
 from comby.server.stores.postgres import codes
+from comby.server.stores.postgres.array_texts import as_arrays, numbers
 from comby.server.stores.postgres.row_changes import RowChanges
-from comby.server.stores.postgres.text import escaped_all
 from comby.server.stores.postgres.waiting_changes import WaitingChanges
-
-Column: TypeAlias = Sequence[Any]
 
 _CHECK_END = 8
 """The place of `check_ends` in a request."""
@@ -55,16 +53,16 @@ class Batch:
     def arguments(self) -> list[Any]:
         """Return what follows the writer, the number, the incarnation and the sender."""
         return [
-            *map(escaped_all, columns(list(self._aggregates), 3)),
-            *map(escaped_all, columns(list(self.commands), 2)),
-            list(self._partitions),
-            *_escaped(columns(list(self._consumers), 2), 0),
-            *_escaped(columns(self._new_commands, 11), 1, 2, 5),
-            *columns(self._requests, 10),
-            *columns(self._check_columns, 4),
-            *_escaped(columns(self._events, 6), 3, 4),
+            *as_arrays(list(self._aggregates), "ttt"),
+            *as_arrays(list(self.commands), "tt"),
+            numbers(list(self._partitions)),
+            *as_arrays(list(self._consumers), "tn"),
+            *as_arrays(self._new_commands, "nttnbtnnnbb"),
+            *as_arrays(self._requests, "nnnnnbnnnn"),
+            *as_arrays(self._check_columns, "nnnn"),
+            *as_arrays(self._events, "nnnttb"),
             *self._rows.columns(),
-            *columns(self._advances, 3),
+            *as_arrays(self._advances, "nnn"),
             self._waiting.as_json(),
         ]
 
@@ -181,17 +179,6 @@ _ADD: dict[type[Write], Callable[[Batch, Any], None]] = {
     RefreshState: Batch._refresh,
     AdvanceConsumer: Batch._advance,
 }
-
-
-def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Column]:
-    """Transpose rows of a width."""
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _escaped(found: list[Column], *texts: int) -> list[Column]:
-    for place in texts:
-        found[place] = escaped_all(found[place])
-    return found
 
 
 def _ordinal(known: dict[Any, int], key: Any) -> int:

@@ -1,11 +1,10 @@
 """The changes of read models' rows in a batch, as arguments of `comby.append`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from comby.server.ports.read_model_store import DeleteRow, PutRow
+from comby.server.stores.postgres.array_texts import as_arrays
 from comby.server.stores.postgres.row_entries import joined
-from comby.server.stores.postgres.text import escaped_all
 
 LONGEST_KEY = 1_000
 """Bytes of a row's key: it has to fit beside an indexed value in a third of a page of the index."""
@@ -33,11 +32,6 @@ class RowChanges:
         else:
             self._changes.append((request, place, *name, 0, "", None, None))
 
-    def columns(self) -> list[Sequence[Any]]:
+    def columns(self) -> list[Any]:
         """Return the arguments."""
-        if not self._changes:
-            return [()] * 9
-        found: list[Sequence[Any]] = list(zip(*self._changes, strict=True))
-        for place in (2, 3, 4, 6):
-            found[place] = escaped_all(found[place])
-        return found
+        return as_arrays(self._changes, "nntttntwb")
