@@ -12,8 +12,11 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.brokers.fixtures import nats_server, start_nats
 from tests.postgres_databases import databases
 from tests.reliability.trial_server import TrialServer, serving
+
+__all__ = ["nats_server", "start_nats"]
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[TrialServer]]
 ServeMany: TypeAlias = Callable[..., AbstractAsyncContextManager[list[TrialServer]]]

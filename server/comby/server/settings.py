@@ -158,7 +158,7 @@ def read_broker(url: str) -> BrokerUrl:
     """Take a broker's URL apart. Raises ValueError, whose text tells nothing secret."""
     schemes, servers, users = set[str](), list[str](), set[tuple[str | None, str | None]]()
     for one in url.split(","):
-        text = one.strip() if "://" in one else f"{next(iter(schemes), 'nats')}://{one.strip()}"
+        text = f"{next(iter(schemes))}://{one.strip()}" if schemes and "://" not in one else one.strip()
         try:
             parts = urlsplit(text)
             port = parts.port or 4222
@@ -171,7 +171,7 @@ def read_broker(url: str) -> BrokerUrl:
         servers.append(f"{host}:{port}")
         if parts.username is not None:
             users.add((parts.username, parts.password))
-    if not schemes <= {"nats", "tls"} or len(schemes) > 1:
+    if len(schemes) > 1 or not schemes <= {"nats", "tls"}:
         raise ValueError("broker: all servers need one scheme, nats:// or tls://")
     if len(users) > 1:
         raise ValueError("broker: all servers need the same user")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from comby.server.ports.read_model_store import DeleteRow, PutRow
-from comby.server.stores.postgres.array_texts import as_arrays
+from comby.server.stores.postgres.literals import Argument, columns, numbers, quoted, texts
 from comby.server.stores.postgres.row_entries import joined
 
 LONGEST_KEY = 1_000
@@ -30,8 +30,19 @@ class RowChanges:
             entries = joined(change.fields)
             self._changes.append((request, place, *name, change.version, change.stamp, entries, change.row))
         else:
-            self._changes.append((request, place, *name, 0, "", None, None))
+            self._changes.append((request, place, *name, 0, "", "", None))
 
-    def columns(self) -> list[Any]:
+    def arguments(self) -> list[Argument]:
         """Return the arguments."""
-        return as_arrays(self._changes, "nntttntwb")
+        requests, places, models, tenants, keys, versions, stamps, entries, contents = columns(self._changes, 9)
+        return [
+            numbers(requests),
+            numbers(places),
+            texts(models),
+            texts(tenants),
+            texts(keys),
+            numbers(versions),
+            texts(stamps),
+            quoted(entries),
+            contents,
+        ]

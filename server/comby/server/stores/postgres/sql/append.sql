@@ -1,4 +1,4 @@
--- Arrays come as text, as array_texts.py writes them; those of bytes as the driver sends them.
+-- Arrays of numbers and texts come as literals (literals.py).
 select * from comby.append(
   $1, $2, $3, $4, $5::text::text[], $6::text::text[], $7::text::text[], $8::text::text[], $9::text::text[],
   $10::text::integer[], $11::text::text[], $12::text::bigint[], $13::text::integer[], $14::text::text[],

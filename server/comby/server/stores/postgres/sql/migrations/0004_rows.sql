@@ -19,7 +19,7 @@ begin
   with changed as materialized (
     select given.model, given.tenant_id, given.key, coalesce(stored.entries, '{}') as before, given.entries as after
     from (
-      select given.*, string_to_array(coalesce(given.joined, ''), e'\x01\x04') as entries
+      select given.*, string_to_array(given.joined, e'\x01\x04') as entries
       from unnest(places, models, tenants, keys, row_entries)
         with ordinality as given (place, model, tenant_id, key, joined, ordinal)
       where last[given.place] = given.ordinal
