@@ -41,9 +41,8 @@ def pg_forward(options: argparse.Namespace) -> Iterator[Row]:
         with comby(url) as first, comby(url) as second:
             through_owner, through_other = [], []
             for _ in range(options.rounds):
-                counter_id = _counter_of(first)
                 for server, medians in ((first, through_owner), (second, through_other)):
-                    flags = {"in_flight": 1, "counters": counter_id, "seconds": options.seconds}
+                    flags = {"in_flight": 1, "counters": _counter_of(first), "seconds": options.seconds}
                     medians.append(load("add", server.address, **flags)["p50"])
         what = "PostgreSQL: command through a non-owner, median ms"
         yield bounded(what, "through the owner", through_other, limits=through_owner, most=2.5)

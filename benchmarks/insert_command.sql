@@ -27,10 +27,12 @@ command as (
     'executed', 0, now, now, 1, position, substr(record, 1, 60), substr(record, 1, 120), substr(record, 1, 200)
   from given
 ),
-field as (
-  insert into comby.row_fields (model, tenant_id, field, value, key)
-  select 'Order', 'default', name, value, aggregate_id
-  from given, (values ('status', 'paid'), ('total', to_char(1000000000, '9999999999'))) as indexed (name, value)
+entry as (
+  insert into comby.row_entries (model, tenant_id, entry, key)
+  select 'Order', 'default', entry, aggregate_id
+  from given, (values (e'status\x01\x03paid'), (e'total\x01\x031000000000')) as indexed (entry)
 )
-insert into comby.rows (model, tenant_id, key, version, stamp, fields, row)
-select 'Order', 'default', aggregate_id, 1, '1', '{"status": "paid", "total": "1000000000"}', record from given;
+insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
+select
+  'Order', 'default', aggregate_id, 1, '1', array[e'status\x01\x03paid', e'total\x01\x031000000000'], record
+from given;

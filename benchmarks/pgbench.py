@@ -24,7 +24,7 @@ def insert_events(database: Database, url: str, clients: int, seconds: float) ->
         f"--time={max(1, round(seconds))}",
     ]
     done = subprocess.run(
-        [database.binaries / "pgbench", *flags, f"--file={SCRIPT}", url], check=True, capture_output=True, text=True
+        [database.binaries / "pgbench", *flags, f"--file={SCRIPT}", url], check=True, stdout=subprocess.PIPE, text=True
     )
     [count] = re.findall(r"transactions actually processed: (\d+)", done.stdout)
     [rate] = re.findall(r"tps = ([\d.]+)", done.stdout)

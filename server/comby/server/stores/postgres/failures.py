@@ -61,6 +61,7 @@ def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:
 
 
 def refuse_unstorable(error: BaseException) -> None:
-    """Raise ValueError for a value that the driver can not send, such as a number of more than 64 bits: a bug of the caller."""
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+    """Raise ValueError for a value that can not be sent or held, such as a number of more than 64 bits: a bug of the caller."""
+    sent = not (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
+    if not sent or isinstance(error, asyncpg.NumericValueOutOfRangeError):
         raise ValueError("a value can not be stored") from None
