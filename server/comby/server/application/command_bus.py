@@ -1,7 +1,7 @@
 """The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
 
-Among several instances any of them accepts a command, and its owner executes it: one that is waited for is forwarded, every other one is
-left to the store, from where the owner claims it.
+Among several instances any of them takes a command, and its owner executes it: it is forwarded there, or stored for the owner to claim while
+that can not be reached.
 
 Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its
 row, its events and its
@@ -95,7 +95,7 @@ class CommandBus:
         pending.waiters.append(waiter)
         self.in_flight.add(pending)
         if not self._ownership.owns(pending.new.partition):
-            self.forwarding.send_to_owner(pending, request, waiter)
+            self.forwarding.send_to_owner(pending, request)
         elif self._may_run_at_once(pending, request):
             self.acceptance.enqueue(pending)
             self.acceptance.watch_age(pending)

@@ -173,6 +173,7 @@ def _forwarded(number: int, request: CommandRequest) -> instance_service_pb2.For
         wait_seconds=request.wait_timeout or 0.0,
         expected_version=request.expected_version,
         retried=request.retried,
+        not_before=request.not_before,
     )
 
 
