@@ -8,6 +8,7 @@ from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.checkpoint_store import Advanced, CheckpointMoved
 from comby.server.ports.command_store import CommandStatus, StoredCommand
 from comby.server.ports.event_store import (
+    Behind,
     CommandAccepted,
     CommandKnown,
     CommandMoved,
@@ -51,6 +52,8 @@ def pack_verdict(verdict: Verdict) -> Packed:
             return ("c", actual)
         case Fenced():
             return ("e",)
+        case Behind():
+            return ("b",)
 
 
 def unpack_verdict(packed: Packed) -> Verdict:
@@ -92,4 +95,5 @@ _UNPACK: Mapping[str, Callable[..., Verdict]] = {
     "p": Advanced,
     "c": CheckpointMoved,
     "e": Fenced,
+    "b": Behind,
 }
