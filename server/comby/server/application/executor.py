@@ -115,21 +115,23 @@ class Executor:
             return False
         if decision is None:
             return False
-        future = self._queue.submit(_finish(pending, decision))
-        future.add_done_callback(partial(self._end, pending, decision, ended))
+        self._queue.write(_finish(pending, decision), partial(self._end, pending, decision, ended))
         return True
 
     def _end(
-        self, pending: Pending, decision: Decision, ended: Callable[[bool], None], future: asyncio.Future[Verdict]
+        self,
+        pending: Pending,
+        decision: Decision,
+        ended: Callable[[bool], None],
+        verdict: Verdict | StoreUnavailable,
     ) -> None:
         """Settle a command that was begun at once, or leave it to `execute`."""
-        if future.cancelled():
-            return
         settlement: Settlement | None = Settlement(error=Unavailable())
         try:
-            settlement = self._settlement(pending, decision, future.result())
-        except StoreUnavailable:
-            self._forget(pending)
+            if isinstance(verdict, StoreUnavailable):
+                self._forget(pending)
+            else:
+                settlement = self._settlement(pending, decision, verdict)
         finally:
             if settlement is not None:
                 self._settle(pending, settlement)
@@ -299,6 +301,11 @@ class Executor:
             await self._repository.save_snapshot(written.key, written.kind, written.loaded.version, written.state)
         except StoreUnavailable:
             _log.warning("snapshot not saved", aggregate=written.kind.identifier)
+
+    def _forget_all(self, decision: Decision) -> None:
+        """Drop what a decision rested on: the command was stored before, perhaps just now and its verdict lost."""
+        for check in decision.checks:
+            self._repository.forget(check.key)
 
     def _forget(self, pending: Pending) -> None:
         self._repository.forget(pending.aggregate)

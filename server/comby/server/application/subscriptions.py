@@ -69,7 +69,8 @@ class Subscriptions:
         filter = self._filter(request.selection)
         self._open += 1
         try:
-            head = self._tail.level.position
+            # The store's, not the tail's: the caller may have been told of more by another instance.
+            head = await self._events.head()
             cursor = await self._start(request, head)
             yield Confirmed(str(uuid4()), self._events.identity, head, cursor)
             async for message in self._follow(cursor, filter, request.heartbeat):
@@ -139,9 +140,7 @@ class Subscriptions:
             case FromHead():
                 return head
         if start > head:
-            head = await self._events.head()
-            if start > head:
-                raise PositionBeyondHead(position=start, head=head)
+            raise PositionBeyondHead(position=start, head=head)
         return start
 
     async def read(self, request: ReadRequest) -> AsyncIterator[EventBatch]:
