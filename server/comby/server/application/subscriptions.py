@@ -122,11 +122,8 @@ class Subscriptions:
         """Wait for the tail to move on, or the stop; answer False when the heartbeat is due first."""
         if self._tail.level.position > cursor:
             return True
-        moved = asyncio.get_running_loop().create_task(self._tail.level.above(cursor))
-        try:
-            done, _ = await asyncio.wait((moved, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            moved.cancel()
+        move = self._tail.level.next_move()
+        done, _ = await asyncio.wait((move, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
 
     async def _start(self, request: SubscribeRequest, head: Position) -> Position:

@@ -16,12 +16,13 @@ begin
     end if;
   end loop;
 
+  -- What is not there is inserted, and what is there updated: the lock of the append keeps it so, and to insert on conflict costs more.
   with changed as materialized (
-    select given.model, given.tenant_id, given.key, coalesce(stored.entries, '{}') as before, given.entries as after
+    select given.*, stored.entries as before
     from (
-      select given.*, string_to_array(given.joined, e'\x01\x04') as entries
-      from unnest(places, models, tenants, keys, row_entries)
-        with ordinality as given (place, model, tenant_id, key, joined, ordinal)
+      select given.*, string_to_array(given.joined, e'\x01\x04') as after
+      from unnest(places, models, tenants, keys, row_versions, row_stamps, row_entries, contents)
+        with ordinality as given (place, model, tenant_id, key, version, stamp, joined, content, ordinal)
       where last[given.place] = given.ordinal
     ) as given
     left join lateral (
@@ -33,11 +34,28 @@ begin
   added as (
     insert into comby.row_entries (model, tenant_id, entry, key)
     select one.model, one.tenant_id, one.entry, one.key
-    from (select changed.*, unnest(changed.after) as entry from changed) as one
-    where one.entry <> all (one.before)
+    from (
+      select changed.model, changed.tenant_id, changed.key, changed.before, unnest(changed.after) as entry from changed
+    ) as one
+    where one.before is null or one.entry <> all (one.before)
+  ),
+  created as (
+    insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
+    select model, tenant_id, key, version, stamp, after, content
+    from changed where before is null and content is not null
+  ),
+  replaced as (
+    update comby.rows as stored
+    set version = changed.version, stamp = changed.stamp, entries = changed.after, row = changed.content
+    from changed
+    where changed.before is not null and changed.content is not null
+      and stored.model = changed.model and stored.tenant_id = changed.tenant_id and stored.key = changed.key
   )
   select array_agg(stored.ctid) into stale
-  from (select changed.*, unnest(changed.before) as entry from changed) as one
+  from (
+    select changed.model, changed.tenant_id, changed.key, changed.after, unnest(changed.before) as entry
+    from changed where before is not null
+  ) as one
   cross join lateral (
     select row_entries.ctid from comby.row_entries
     where row_entries.model = one.model and row_entries.tenant_id = one.tenant_id and row_entries.entry = one.entry
@@ -48,16 +66,6 @@ begin
   if stale is not null then
     perform comby.delete_entries(stale);
   end if;
-
-  insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
-  select
-    given.model, given.tenant_id, given.key, given.version, given.stamp, string_to_array(given.joined, e'\x01\x04'),
-    given.content
-  from unnest(places, models, tenants, keys, row_versions, row_stamps, row_entries, contents)
-    with ordinality as given (place, model, tenant_id, key, version, stamp, joined, content, ordinal)
-  where last[given.place] = given.ordinal and given.content is not null
-  on conflict (model, tenant_id, key) do update
-  set version = excluded.version, stamp = excluded.stamp, entries = excluded.entries, row = excluded.row;
   if deletes then
     for change in 1 .. cardinality(places) loop
       if last[places[change]] = change and contents[change] is null then
