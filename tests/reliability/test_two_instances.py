@@ -98,7 +98,9 @@ async def test_b1_a_paused_owner_does_nothing_twice(
                 paused = servers[number % 2]
                 paused.pause()
                 before = len(load.sequences.acknowledged)
-                await asyncio.sleep(LEASE + chance.uniform(0.5, 3.0))  # what it began is begun again elsewhere, after a pause
+                await asyncio.sleep(
+                    LEASE + chance.uniform(0.5, 3.0)
+                )  # what it began is begun again elsewhere, after a pause
                 await load.sequences.reached(before + 20)
                 paused.go_on()
                 await asyncio.sleep(chance.uniform(0.5, 1.5))
