@@ -19,7 +19,6 @@ from comby.facade.v1 import command_pb2, event_pb2
 from comby.server import Facade
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, Receipt, Stage
-from comby.server.brokers.memory.broker import InProcessBroker
 from comby.server.domain.identity import Version
 from comby.server.rpc.grpc_server import build_server, server_options
 from comby.server.rpc.health import Health
@@ -121,7 +120,7 @@ class StorelessFacade(Facade):
 async def edge() -> None:
     """Serve comby's edge until the process is ended."""
     async with open_sqlite("sqlite://:memory:") as store:
-        facade = StorelessFacade("bench", store, InProcessBroker())
+        facade = StorelessFacade("bench", store)
         app(facade)
         async with facade:
             table = build_table(facade, Health(services_of(facade)), "0")

@@ -15,7 +15,6 @@ from bench.counter.v1 import counter_pb2
 from benchmarks.app import app
 from comby.server import Facade
 from comby.server.application.requests import CommandRequest, Stage
-from comby.server.brokers.memory.broker import InProcessBroker
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey
 from comby.server.stores.sqlite import open_sqlite
@@ -25,7 +24,7 @@ async def main(events: int, rounds: int, *, stored_state: bool) -> dict[str, flo
     """Fill one counter, then load it again and again."""
     with tempfile.TemporaryDirectory() as folder:
         async with open_sqlite(f"sqlite:///{Path(folder, 'bench.db')}") as store:
-            facade = Facade("bench", store, InProcessBroker())
+            facade = Facade("bench", store)
             app(facade)
             async with facade:
                 counter_id = await _fill(facade, events)

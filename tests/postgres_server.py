@@ -34,14 +34,16 @@ STARTING_SECONDS = 30.0
 
 
 class PostgresServer:
-    """A server of its own, in a directory of its own. It is started when it is made."""
+    """A server of its own, in a directory of its own: in memory, or in a folder. It is started when it is made."""
 
-    def __init__(self, settings: str = "") -> None:
+    def __init__(self, settings: str = "", *, folder: Path | None = None) -> None:
         memory = Path("/dev/shm")
-        self._directory = Path(tempfile.mkdtemp(prefix="comby-postgres-", dir=memory if memory.is_dir() else None))
+        if folder is None and memory.is_dir():
+            folder = memory
+        self._directory = Path(tempfile.mkdtemp(prefix="comby-postgres-", dir=folder))
         self._data = self._directory / "data"
         self._log = self._directory / "log"
-        self._binaries = _binaries()
+        self.binaries = _binaries()
         self._user = _user()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -49,7 +51,7 @@ class PostgresServer:
             os.chown(self._directory, self._user, -1)
         subprocess.run(
             [
-                self._binaries / "initdb",
+                self.binaries / "initdb",
                 "-D",
                 self._data,
                 "-U",
@@ -78,13 +80,13 @@ class PostgresServer:
         """Start the server, and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data],
+                [self.binaries / "postgres", "-D", self._data],
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
                 user=self._user,
             )
-        ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         deadline = time.monotonic() + STARTING_SECONDS
         while subprocess.run(ready).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Several instances as one driver: every call goes to the next one, as through a load balancer; and links that need no socket."""
+"""Several instances as one driver: calls go to one or the other, as through a load balancer; and links that need no socket."""
 
 from collections.abc import Collection
 from itertools import cycle
@@ -13,14 +13,19 @@ from tests.contract.facade.driver import Driver
 ENDING = ("SHUTTING_DOWN", "STORE_UNAVAILABLE")
 
 
+COMMANDS = frozenset({"typed", "dispatch", "pipeline"})
+"""What goes to one instance: only what a caller sends to one has an order."""
+
+
 class Alternating:
-    """Passes each call on to the next driver."""
+    """Passes commands to one driver, and every other call on to the next one."""
 
     def __init__(self, drivers: Collection[Driver]) -> None:
+        self._first = next(iter(drivers))
         self._next = cycle(drivers)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(next(self._next), name)
+        return getattr(self._first if name in COMMANDS else next(self._next), name)
 
 
 def alternating(drivers: Collection[Driver]) -> Driver:

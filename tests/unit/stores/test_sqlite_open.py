@@ -10,9 +10,10 @@ import pytest
 
 from comby.server.domain.identity import Position
 from comby.server.ports.errors import StoreIncompatible, StoreInUse, StoreUnavailable
-from comby.server.ports.event_store import EventFilter
+from comby.server.ports.event_store import Committed, Verdict
 from comby.server.stores.sqlite import open_sqlite
 from comby.server.stores.sqlite.connection import configure_writer, open_writer
+from comby.server.stores.sqlite.opening import open_for_writing
 from tests.unit.stores.store_requests import append
 
 OPEN_IT = """
@@ -145,16 +146,18 @@ async def test_a_commit_whose_caller_is_gone_is_finished(url: str) -> None:
         assert await store.events.head() == 2
 
 
-async def test_recorded_at_stands_still_while_the_clock_goes_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_at_stands_still_while_the_clock_goes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [5_000_000, 4_000_000, 6_000_000]
+    recorded: list[Verdict] = []
     for version, microseconds in enumerate(clock):
         monkeypatch.setattr("comby.server.stores.sqlite.writer.time.time_ns", lambda now=microseconds: now * 1_000)
-        async with open_sqlite(url) as store:
-            await store.events.commit([append("o-1", after=version)])
-            await store.events.commit([append(f"other-{version}")])
-    async with open_sqlite(url) as store:
-        page = await store.events.read(after=Position(0), filter=EventFilter(), limit=10, max_bytes=1_000)
-    assert [event.recorded_at for event in page.events] == [5_000_000] * 4 + [6_000_000] * 2
+        writer = open_for_writing(path, durable=True).writer
+        recorded += writer.commit([append("o-1", after=version)])
+        recorded += writer.commit([append(f"other-{version}")])
+        writer.close()
+    assert [
+        Committed(Position(number), time) for number, time in enumerate([5_000_000] * 4 + [6_000_000] * 2, 1)
+    ] == recorded
 
 
 def test_a_commit_is_on_disk_by_the_settings_of_the_connection(path: Path) -> None:

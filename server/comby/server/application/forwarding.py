@@ -1,4 +1,5 @@
-"""Forwarding: hands commands that are waited for to the instance that executes them, and stores all others for it to claim."""
+"""Forwarding: hands commands to the instance that executes them, in the order in which they came; and stores them for it to claim while it
+can not be reached."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -9,7 +10,7 @@ from comby.server.application.executor import Settlement
 from comby.server.application.in_flight import InFlight
 from comby.server.application.limits import Limits
 from comby.server.application.ownership import Ownership
-from comby.server.application.pending import Pending, Waiter
+from comby.server.application.pending import Pending
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.ports.peers import PeerUnreachable
 
@@ -40,10 +41,10 @@ class Forwarding:
         self._tell_end = tell_end
         self._limits = limits
 
-    def send_to_owner(self, pending: Pending, request: CommandRequest, waiter: Waiter) -> None:
-        """Forward a command that is waited for to the instance that owns it; store every other one, for its owner to claim."""
+    def send_to_owner(self, pending: Pending, request: CommandRequest) -> None:
+        """Forward a command to the instance that owns it; store it where nobody does, or where it was forwarded already."""
         address = self._ownership.address_of(pending.new.partition)
-        if waiter.goal is Stage.ACCEPTED or request.forwarded or not address:
+        if request.forwarded or not address:
             self._acceptance.accept(pending)
         else:
             pending.forwarded = address

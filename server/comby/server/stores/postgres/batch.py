@@ -22,11 +22,36 @@ from comby.server.ports.event_store import (
     Write,
 )
 from comby.server.stores.postgres import codes
+from comby.server.stores.postgres.literals import Argument, columns, numbers, optional_numbers, texts
 from comby.server.stores.postgres.row_changes import RowChanges
-from comby.server.stores.postgres.text import escaped_all
 from comby.server.stores.postgres.waiting_changes import WaitingChanges
 
-Column: TypeAlias = Sequence[Any]
+AsArgument: TypeAlias = Callable[[Any], Argument]
+
+
+def _bytes(values: Sequence[bytes]) -> Sequence[bytes]:
+    return values
+
+
+_NEW_COMMAND: Sequence[AsArgument] = (
+    numbers,  # the command's ordinal
+    texts,  # its domain
+    texts,  # and aggregate
+    numbers,  # partition
+    _bytes,  # fingerprint
+    texts,  # type
+    optional_numbers,  # expected version
+    optional_numbers,  # not before
+    numbers,  # attempts
+    _bytes,  # context
+    _bytes,  # command
+)
+_REQUEST: Sequence[AsArgument] = (
+    *[numbers] * 5,  # kind, command, item, end, version
+    _bytes,  # outcome
+    *[numbers] * 4,  # fence, epoch, last check, last event
+)
+_EVENT: Sequence[AsArgument] = (numbers, numbers, numbers, texts, texts, _bytes)
 
 _CHECK_END = 8
 """The place of `check_ends` in a request."""
@@ -52,21 +77,22 @@ class Batch:
         for write in writes:
             _ADD[type(write)](self, write)
 
-    def arguments(self) -> list[Any]:
+    def arguments(self) -> list[Argument]:
         """Return what follows the writer, the number, the incarnation and the sender."""
-        return [
-            *map(escaped_all, columns(list(self._aggregates), 3)),
-            *map(escaped_all, columns(list(self.commands), 2)),
-            list(self._partitions),
-            *_escaped(columns(list(self._consumers), 2), 0),
-            *_escaped(columns(self._new_commands, 11), 1, 2, 5),
-            *columns(self._requests, 10),
-            *columns(self._check_columns, 4),
-            *_escaped(columns(self._events, 6), 3, 4),
-            *self._rows.columns(),
-            *columns(self._advances, 3),
-            self._waiting.as_json(),
-        ]
+        found: list[Argument] = []
+        found += map(texts, columns(list(self._aggregates), 3))
+        found += map(texts, columns(list(self.commands), 2))
+        found.append(numbers(self._partitions))
+        names, generations = columns(list(self._consumers), 2)
+        found += texts(names), numbers(generations)
+        found += _as_arguments(columns(self._new_commands, 11), _NEW_COMMAND)
+        found += _as_arguments(columns(self._requests, 10), _REQUEST)
+        found += map(numbers, columns(self._check_columns, 4))
+        found += _as_arguments(columns(self._events, 6), _EVENT)
+        found += self._rows.arguments()
+        found += map(numbers, columns(self._advances, 3))
+        found.append(self._waiting.as_json())
+        return found
 
     def check_ordinals(self, number: int) -> range:
         """Return the ordinals of the checks of a request."""
@@ -183,15 +209,8 @@ _ADD: dict[type[Write], Callable[[Batch, Any], None]] = {
 }
 
 
-def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Column]:
-    """Transpose rows of a width."""
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _escaped(found: list[Column], *texts: int) -> list[Column]:
-    for place in texts:
-        found[place] = escaped_all(found[place])
-    return found
+def _as_arguments(found: Sequence[Sequence[Any]], kinds: Sequence[AsArgument]) -> list[Argument]:
+    return [as_argument(column) for as_argument, column in zip(kinds, found, strict=True)]
 
 
 def _ordinal(known: dict[Any, int], key: Any) -> int:

@@ -1,12 +1,10 @@
 """The changes of read models' rows in a batch, as arguments of `comby.append`."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from comby.server.ports.read_model_store import DeleteRow, PutRow
-from comby.server.stores.postgres.text import escaped, escaped_all
+from comby.server.stores.postgres.literals import Argument, columns, numbers, quoted, texts
+from comby.server.stores.postgres.row_entries import joined
 
 LONGEST_KEY = 1_000
 """Bytes of a row's key: it has to fit beside an indexed value in a third of a page of the index."""
@@ -29,24 +27,22 @@ class RowChanges:
         if place is None:
             place = self._places[name] = len(self._places) + 1
         if isinstance(change, PutRow):
-            fields = fields_json(change.fields)
-            self._changes.append((request, place, *name, change.version, change.stamp, fields, change.row))
+            entries = joined(change.fields)
+            self._changes.append((request, place, *name, change.version, change.stamp, entries, change.row))
         else:
-            self._changes.append((request, place, *name, 0, "", None, None))
+            self._changes.append((request, place, *name, 0, "", "", None))
 
-    def columns(self) -> list[Sequence[Any]]:
+    def arguments(self) -> list[Argument]:
         """Return the arguments."""
-        if not self._changes:
-            return [()] * 9
-        found: list[Sequence[Any]] = list(zip(*self._changes, strict=True))
-        for place in (2, 3, 4, 6):
-            found[place] = escaped_all(found[place])
-        return found
-
-
-def fields_json(fields: Mapping[str, str]) -> str:
-    """Return indexed fields as JSON, with names and values escaped."""
-    text = orjson.dumps(fields).decode()
-    if "\\u000" not in text:
-        return text
-    return orjson.dumps({escaped(name): escaped(value) for name, value in fields.items()}).decode()
+        requests, places, models, tenants, keys, versions, stamps, entries, contents = columns(self._changes, 9)
+        return [
+            numbers(requests),
+            numbers(places),
+            texts(models),
+            texts(tenants),
+            texts(keys),
+            numbers(versions),
+            texts(stamps),
+            quoted(entries),
+            contents,
+        ]

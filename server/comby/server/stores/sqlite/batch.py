@@ -1,32 +1,61 @@
-"""The rows that one batch writes: items for the triggers of `sql/batch/`, and their payloads end to end."""
+"""What one batch writes: for each table, in order, the statements of `sql/batch/` with the rows that they are run for."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
-import orjson
+from comby.server.stores.sqlite.statements import folder
 
-Value: TypeAlias = str | int | bool | dict[str, str] | None
+Value: TypeAlias = str | bytes | int | None
+Row: TypeAlias = tuple[Value, ...] | dict[str, Value]
+"""The values of a statement's parameters, in the order in which it names them first; or by their names."""
+
+TABLES = {
+    "append_event": "events",
+    "close_aggregate": "closed_aggregates",
+    "insert_command": "commands",
+    "start_command": "commands",
+    "finish_command": "commands",
+    "cancel_command": "commands",
+    "retry_command": "commands",
+    "advance_consumer": "consumers",
+    "put_waiting": "waiting",
+    "join_waiting": "waiting",
+    "leave_waiting": "waiting",
+    "put_row": "rows",
+    "delete_row": "rows",
+    "delete_field": "row_fields",
+    "put_field": "row_fields",
+    "note_stamp": "stamps",
+    "count_batch": "log",
+}
+"""The table of each statement: what is written to different tables may be written in any order."""
+
+MOVES = frozenset({"start_command", "finish_command", "cancel_command", "retry_command", "advance_consumer"})
+"""Statements that must change exactly one row each time that they are run."""
 
 
 class Batch:
-    """Collects items in the order in which they are written."""
+    """Collects rows. Those of one table are written in the order in which they were added; neighbours with one statement together."""
 
     def __init__(self) -> None:
-        self._items: list[dict[str, Value]] = []
-        self._payloads: list[bytes] = []
-        self._length = 0
+        self._tables: dict[str, list[tuple[str, list[Row]]]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._items)
+        return bool(self._tables)
 
-    def add(self, kind: str, payload: bytes = b"", /, **values: Value) -> None:
-        """Add an item for the trigger of this name."""
-        values["kind"] = kind
-        values["start"] = self._length + 1
-        values["length"] = len(payload)
-        self._items.append(values)
-        self._payloads.append(payload)
-        self._length += len(payload)
+    def add(self, statement: str, row: Row) -> None:
+        """Add a row to the table of a statement."""
+        runs = self._tables.setdefault(TABLES[statement], [])
+        if runs and runs[-1][0] == statement:
+            runs[-1][1].append(row)
+        else:
+            runs.append((statement, [row]))
 
-    def bindings(self) -> dict[str, str | bytes]:
-        """Return what `write_batch.sql` needs."""
-        return {"items": orjson.dumps(self._items).decode(), "payload": b"".join(self._payloads)}
+    def __iter__(self) -> Iterator[tuple[str, list[Row]]]:
+        for runs in self._tables.values():
+            yield from runs
+
+
+def batch_statements() -> dict[str, str]:
+    """Return the statements that write a batch, by name."""
+    return dict(folder("batch"))

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import apsw
-
 from comby.server.domain.identity import AggregateKey, Position
 from comby.server.ports.checkpoint_store import CheckpointStore, Consumer, WaitingKey
 from comby.server.stores.sqlite.session import Session
@@ -19,38 +17,22 @@ class SqliteCheckpointStore(CheckpointStore):
         return [_consumer(*row) for row in await self._session.rows("list_consumers", {})]
 
     async def create(self, consumer: Consumer) -> Consumer:
-        names = {"name": consumer.name, "generation": consumer.generation}
-        values = {
-            **names,
-            "version": consumer.version,
-            "live": consumer.live,
-            "position": consumer.position,
-            "since": consumer.since,
-        }
-
-        def insert(connection: apsw.Connection) -> Consumer:
-            connection.execute(self._session.sql["insert_consumer"], values)
-            return _consumer(*connection.execute(self._session.sql["get_consumer"], names).get)
-
-        return await self._session.write(lambda writer: writer.change_consumers(insert))
+        stored = await self._session.writing.upkeep(
+            "create_consumer",
+            consumer.name,
+            consumer.generation,
+            consumer.version,
+            consumer.live,
+            consumer.position,
+            consumer.since,
+        )
+        return _consumer(*stored)  # type: ignore[misc]  # the row of a consumer
 
     async def switch(self, name: str, *, generation: int) -> None:
-        names = {"name": name, "generation": generation}
-
-        def replace(connection: apsw.Connection) -> None:
-            connection.execute(self._session.sql["set_live_consumer"], names)
-            if connection.changes():
-                connection.execute(self._session.sql["delete_other_consumers"], names)
-
-        await self._session.write(lambda writer: writer.change_consumers(replace))
+        await self._session.writing.upkeep("switch_consumer", name, generation)
 
     async def delete(self, name: str, *, generation: int) -> None:
-        names = {"name": name, "generation": generation}
-
-        def remove(connection: apsw.Connection) -> None:
-            connection.execute(self._session.sql["delete_consumer"], names)
-
-        await self._session.write(lambda writer: writer.change_consumers(remove))
+        await self._session.writing.upkeep("delete_consumer", name, generation)
 
     async def waiting_keys(
         self,

@@ -31,7 +31,7 @@ def start(plan: Plan, write: StartCommand) -> CommandStarted | CommandNotOpen:
     if entry is None or entry.status is not CommandStatus.ACCEPTED:
         return not_open(plan, entry)
     entry.move({"attempts": entry.attempts + 1})
-    plan.batch.add("start_command", accept_seq=entry.accept_seq, attempts=entry.attempts)
+    plan.batch.add("start_command", (entry.attempts, entry.accept_seq))
     return CommandStarted(entry.attempts)
 
 
@@ -47,12 +47,7 @@ def cancel(plan: Plan, write: CancelCommand) -> CommandMoved | CommandNotOpen:
             "outcome": write.outcome,
         }
     )
-    plan.batch.add(
-        "cancel_command",
-        write.outcome,
-        accept_seq=entry.accept_seq,
-        finished_at=plan.now,
-    )
+    plan.batch.add("cancel_command", (plan.now, write.outcome, entry.accept_seq))
     return CommandMoved(plan.stored(entry))
 
 
@@ -62,7 +57,7 @@ def retry(plan: Plan, write: RetryCommand) -> CommandMoved | CommandNotOpen:
     if entry is None or entry.status is not CommandStatus.PARKED:
         return not_open(plan, entry)
     tail = plan.next_accept_seq()
-    plan.batch.add("retry_command", accept_seq=entry.accept_seq, tail=tail)
+    plan.batch.add("retry_command", (tail, entry.accept_seq))
     entry.move(
         {
             "accept_seq": tail,
@@ -98,25 +93,26 @@ def insert(
     plan.commands[new.key] = entry
     plan.batch.add(
         "insert_command",
-        b"".join((new.fingerprint, new.context, outcome, new.command)),
-        accept_seq=entry.accept_seq,
-        tenant_id=new.key.tenant_id,
-        request_id=new.key.request_id,
-        domain=new.aggregate.domain,
-        aggregate_id=new.aggregate.aggregate_id,
-        partition=new.partition,
-        type=new.type,
-        expected_version=new.expected_version,
-        not_before=new.not_before,
-        status=status,
-        attempts=new.attempts,
-        accepted_at=plan.now,
-        finished_at=finished_at,
-        version=version,
-        position=position,
-        fingerprint=len(new.fingerprint),
-        context=len(new.context),
-        outcome=len(outcome),
+        (
+            entry.accept_seq,
+            *new.key,
+            new.aggregate.domain,
+            new.aggregate.aggregate_id,
+            new.partition,
+            new.type,
+            new.expected_version,
+            new.not_before,
+            status.value,
+            new.attempts,
+            plan.now,
+            finished_at,
+            version,
+            position,
+            new.fingerprint,
+            new.context,
+            outcome,
+            new.command,
+        ),
     )
     return entry
 

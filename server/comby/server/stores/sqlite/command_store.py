@@ -3,8 +3,6 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-import apsw
-
 from comby.server.domain.identity import CommandKey
 from comby.server.ports.command_store import (
     CommandFilter,
@@ -14,7 +12,6 @@ from comby.server.ports.command_store import (
 )
 from comby.server.stores.sqlite.packed import unpack_commands
 from comby.server.stores.sqlite.session import Session
-from comby.server.stores.sqlite.writer import Writer
 
 NO_BOUND = 2**63 - 1
 
@@ -65,13 +62,9 @@ class SqliteCommandStore(CommandStore):
         return counts
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
-        sql = self._session.sql["forget_commands"]
-        bindings = {"finished_before": finished_before, "limit": limit}
-
-        def count(writer: Writer) -> int:
-            return writer.change(lambda connection: _changed(connection, sql, bindings))
-
-        return await self._session.write(count)
+        forgotten = await self._session.writing.upkeep("forget_commands", finished_before, limit)
+        assert isinstance(forgotten, int)
+        return forgotten
 
     async def _page(self, name: str, **bindings: str | int | None) -> Sequence[StoredCommand]:
         row = await self._session.row(name, bindings)
@@ -80,8 +73,3 @@ class SqliteCommandStore(CommandStore):
 
 def _numbers(partitions: Collection[int] | None) -> str | None:
     return None if partitions is None else json.dumps(sorted(partitions))
-
-
-def _changed(connection: apsw.Connection, sql: str, bindings: dict[str, int]) -> int:
-    connection.execute(sql, bindings)
-    return connection.changes()

@@ -33,6 +33,7 @@ def configure_writer(connection: apsw.Connection, path: Path, *, durable: bool) 
     connection.pragma("cache_size", -CACHE_KIBIBYTES)
     connection.pragma("temp_store", "memory")
     connection.pragma("mmap_size", MAPPED_BYTES)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def open_reader(path: Path) -> apsw.Connection:
@@ -42,16 +43,12 @@ def open_reader(path: Path) -> apsw.Connection:
     connection.pragma("cache_size", -READER_CACHE_KIBIBYTES)
     connection.pragma("temp_store", "memory")
     connection.pragma("mmap_size", MAPPED_BYTES)
-    for _, sql in folder("views"):
-        connection.execute(sql)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    create_views(connection)
     return connection
 
 
-def prepare_writer(connection: apsw.Connection) -> None:
-    """Add the view and the triggers that write a batch; needs the migrated schema."""
+def create_views(connection: apsw.Connection) -> None:
+    """Add the views of this connection; needs the migrated schema."""
     for _, sql in folder("views"):
-        connection.execute(sql)
-    triggers = dict(folder("batch"))
-    connection.execute(triggers.pop("view"))
-    for sql in triggers.values():
         connection.execute(sql)

@@ -21,13 +21,7 @@ def advance(plan: Plan, write: AdvanceConsumer) -> Advanced | CheckpointMoved:
         return CheckpointMoved(None if actual is None else Position(actual))
     plan.consumers[consumer] = write.after
     if write.after != write.before:
-        plan.batch.add(
-            "advance_consumer",
-            name=write.name,
-            generation=write.generation,
-            before=write.before,
-            after=write.after,
-        )
+        plan.batch.add("advance_consumer", (write.after, write.name, write.generation, write.before))
     for row in write.rows:
         plan.change_row(row)
     for change in write.waiting:
@@ -38,32 +32,22 @@ def advance(plan: Plan, write: AdvanceConsumer) -> Advanced | CheckpointMoved:
 def _change_waiting(plan: Plan, change: PutWaiting | JoinWaiting | LeaveWaiting) -> None:
     match change:
         case PutWaiting(key=waiting):
-            plan.batch.add(
-                "put_waiting",
-                b"",
-                **_names(waiting.reactor, waiting.key),
-                position=waiting.position,
-                attempts=waiting.attempts,
-                since=waiting.since,
-                next_attempt_at=waiting.next_attempt_at,
-                incident=waiting.incident,
-            )
+            values: dict[str, Value] = {
+                "position": waiting.position,
+                "attempts": waiting.attempts,
+                "since": waiting.since,
+                "next_attempt_at": waiting.next_attempt_at,
+                "incident": waiting.incident,
+            }
+            plan.batch.add("put_waiting", _names(waiting.reactor, waiting.key) | values)
         case JoinWaiting():
-            plan.batch.add(
-                "join_waiting",
-                b"",
-                **_names(change.reactor, change.key),
-                position=change.position,
-                now=plan.now,
-            )
+            plan.batch.add("join_waiting", _at(plan, change))
         case LeaveWaiting():
-            plan.batch.add(
-                "leave_waiting",
-                b"",
-                **_names(change.reactor, change.key),
-                position=change.position,
-                now=plan.now,
-            )
+            plan.batch.add("leave_waiting", _at(plan, change))
+
+
+def _at(plan: Plan, change: JoinWaiting | LeaveWaiting) -> dict[str, Value]:
+    return _names(change.reactor, change.key) | {"position": change.position, "now": plan.now}
 
 
 def _names(reactor: str, key: AggregateKey) -> dict[str, Value]:

@@ -20,24 +20,26 @@ from comby.server.stores.sqlite.session import Session
 class SqliteEventStore(EventStore):
     """Writes batches through the one writer, and reads pages of the log."""
 
-    def __init__(self, session: Session, *, identity: LogIdentity, unclean: bool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._identity = identity
-        self._unclean = unclean
 
     @property
     def identity(self) -> LogIdentity:
-        return self._identity
+        return self._session.writing.identity
 
     @property
     def unclean(self) -> bool:
-        return self._unclean
+        return self._session.writing.unclean
+
+    @property
+    def commits_at_once(self) -> int:
+        return self._session.writing.commits_at_once
 
     async def head(self) -> Position:
         return self._session.head
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
-        return await self._session.write(lambda writer: writer.commit(writes))
+        return await self._session.writing.commit(writes)
 
     async def read(
         self,

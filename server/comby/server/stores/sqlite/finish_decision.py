@@ -55,17 +55,17 @@ def _append(plan: Plan, write: FinishCommand) -> Position:
         whole, start = element(event.record, last, plan.time)
         plan.batch.add(
             "append_event",
-            whole,
-            record_start=start,
-            record_size=len(event.record),
-            position=last,
-            tenant_id=event.key.tenant_id,
-            domain=event.key.domain,
-            aggregate_id=event.key.aggregate_id,
-            version=event.version,
-            type=event.type,
-            recorded_at=plan.now,
-            request_id=event.request_id,
+            (
+                last,
+                *event.key,
+                event.version,
+                event.type,
+                plan.now,
+                event.request_id,
+                start,
+                len(event.record),
+                whole,
+            ),
         )
     for key in write.closes:
         plan.guards[key] = (plan.guard(key)[0], True)
@@ -95,11 +95,6 @@ def _end_command(plan: Plan, write: FinishCommand, last: Position) -> None:
             entry = plan.commands[key]
             plan.batch.add(
                 "finish_command",
-                write.outcome,
-                accept_seq=entry.accept_seq,
-                status=write.status,
-                finished_at=plan.now,
-                version=write.version,
-                position=last,
+                (write.status.value, plan.now, write.version, last, write.outcome, entry.accept_seq),
             )
     entry.move(changes)

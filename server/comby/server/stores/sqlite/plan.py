@@ -1,7 +1,7 @@
-"""A batch being decided: what is stored, as changed by the requests before, and the items to write.
+"""A batch being decided: what is stored, as changed by the requests before, and what is to be written.
 
-Nothing is written here, so a refused request leaves no trace; the writer writes all items at once when every request
-has its verdict.
+Nothing is written here, so a refused request leaves no trace; the writer writes everything when every request has its
+verdict.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from comby.server.ports.command_store import CommandStatus, NewCommand, StoredCo
 from comby.server.ports.elements import time_field
 from comby.server.ports.read_model_store import DeleteRow, PutRow
 from comby.server.stores.sqlite.batch import Batch
-from comby.server.stores.sqlite.memory import UNKNOWN, Guard, Memory
+from comby.server.stores.sqlite.memory import UNKNOWN, Guard, Memory, RowKey
 
 
 class Changes(TypedDict, total=False):
@@ -63,7 +63,7 @@ class Plan:
     batch: Batch = field(default_factory=Batch)
     stamps: set[tuple[str, str]] = field(default_factory=set)
     guards: dict[AggregateKey, Guard] = field(default_factory=dict)
-    rows: dict[tuple[str, str, str], PutRow | DeleteRow] = field(default_factory=dict)
+    rows: dict[RowKey, PutRow | DeleteRow] = field(default_factory=dict)
 
     def guard(self, key: AggregateKey) -> Guard:
         """Return an aggregate's version, and whether it is closed."""
@@ -109,39 +109,14 @@ class Plan:
             outcome=b"",
         )
 
-    def complete(self, number: int) -> Batch:
-        """Add what is written once for the whole batch: closed aggregates, rows, and the batch's number."""
+    def complete(self) -> None:
+        """Add what is written once for the whole batch but its rows: closed aggregates, and stamps."""
         for key, (_, closed) in self.guards.items():
             if closed:
-                self.batch.add(
-                    "close_aggregate", tenant_id=key.tenant_id, domain=key.domain, aggregate_id=key.aggregate_id
-                )
-        for row in self.rows.values():
-            if isinstance(row, PutRow):
-                self.stamps.add((row.model, row.stamp))
-            _add_row(self.batch, row)
-        for model, stamp in self.stamps - self.known_stamps:
-            self.batch.add("note_stamp", model=model, stamp=stamp)
-        if self.batch:
-            self.batch.add("count_batch", batch=number)
-        return self.batch
-
-
-def _add_row(batch: Batch, row: PutRow | DeleteRow) -> None:
-    match row:
-        case PutRow():
-            batch.add(
-                "put_row",
-                row.row,
-                model=row.model,
-                tenant_id=row.tenant_id,
-                key=row.key,
-                version=row.version,
-                stamp=row.stamp,
-                fields=dict(row.fields),
-            )
-        case DeleteRow():
-            batch.add("delete_row", model=row.model, tenant_id=row.tenant_id, key=row.key)
+                self.batch.add("close_aggregate", key)
+        self.stamps = {(row.model, row.stamp) for row in self.rows.values() if isinstance(row, PutRow)}
+        for noted in self.stamps - self.known_stamps:
+            self.batch.add("note_stamp", noted)
 
 
 def begin(

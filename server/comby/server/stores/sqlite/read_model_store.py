@@ -12,7 +12,6 @@ from comby.server.ports.read_model_store import (
     RowQuery,
     StoredRow,
 )
-from comby.server.stores.sqlite.batch import Batch
 from comby.server.stores.sqlite.packed import unpack_rows
 from comby.server.stores.sqlite.session import Session
 from comby.server.stores.sqlite.statements import Statements
@@ -42,12 +41,8 @@ class SqliteReadModelStore(ReadModelStore):
         return [(tenant_id, key) for tenant_id, key in json.loads(row[0])] if row else []
 
     async def drop(self, model: str) -> None:
-        bindings = {"model": model, "limit": DROPPED_AT_ONCE}
-        while (row := await self._session.row("some_row_keys", bindings)) and (keys := json.loads(row[0])):
-            batch = Batch()
-            for tenant_id, key in keys:
-                batch.add("delete_row", model=model, tenant_id=tenant_id, key=key)
-            await self._session.write(lambda writer, batch=batch: writer.rewrite(batch))  # type: ignore[misc]
+        while await self._session.writing.drop_rows(model, DROPPED_AT_ONCE):
+            continue
 
 
 def _read_list(connection: apsw.Connection, sql: Statements, query: RowQuery, limit: int) -> list[OrderedRow]:

@@ -1,4 +1,4 @@
-"""The threads of one open store: one that writes, and some that read while it waits for the disk."""
+"""One open store: its writer, and some threads that read while that waits for the disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import apsw
 from comby.server.domain.identity import Position
 from comby.server.stores.sqlite.statements import Statements
 from comby.server.stores.sqlite.worker import Worker
-from comby.server.stores.sqlite.writer import Writer
+from comby.server.stores.sqlite.writing import Writing
 
 ResultT = TypeVar("ResultT")
 
@@ -23,29 +23,23 @@ class Reader:
 
 
 class Session:
-    """Hands work to the threads. Every method raises StoreUnavailable when the database fails or is closed."""
+    """Hands work to the writer and the readers. Every method raises StoreUnavailable when the database fails or is closed."""
 
     def __init__(
         self,
         *,
         statements: Statements,
-        writer: Writer,
-        writing: Worker,
+        writing: Writing,
         readers: tuple[Reader, ...],
     ) -> None:
         self.sql = statements
-        self._writer = writer
-        self._writing = writing
+        self.writing = writing
         self._readers = readers
 
     @property
     def head(self) -> Position:
         """The last committed position: a read that begins now sees it."""
-        return self._writer.head
-
-    async def write(self, work: Callable[[Writer], ResultT]) -> ResultT:
-        """Run work in the writer's thread."""
-        return await self._writing.run(lambda: work(self._writer))
+        return self.writing.head
 
     async def read(self, work: Callable[[apsw.Connection], ResultT]) -> ResultT:
         """Run work in the reader's thread that has least to do."""

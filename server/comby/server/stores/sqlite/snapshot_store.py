@@ -1,7 +1,5 @@
 """Snapshots in SQLite."""
 
-import apsw
-
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.ports.snapshot_store import Snapshot, SnapshotStore
 from comby.server.stores.sqlite.session import Session
@@ -18,14 +16,9 @@ class SqliteSnapshotStore(SnapshotStore):
         return Snapshot(key=key, version=Version(row[0]), stamp=stamp, state=row[1]) if row else None
 
     async def save(self, snapshot: Snapshot) -> None:
-        names = {**_names(snapshot.key), "stamp": snapshot.stamp}
-        values = {**names, "version": snapshot.version, "state": snapshot.state}
-
-        def replace(connection: apsw.Connection) -> None:
-            connection.execute(self._session.sql["save_snapshot"], values)
-            connection.execute(self._session.sql["delete_other_snapshots"], names)
-
-        await self._session.write(lambda writer: writer.change(replace))
+        await self._session.writing.upkeep(
+            "save_snapshot", *snapshot.key, snapshot.version, snapshot.stamp, snapshot.state
+        )
 
 
 def _names(key: AggregateKey) -> dict[str, str]:

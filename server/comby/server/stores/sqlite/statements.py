@@ -1,9 +1,8 @@
 """The SQL of this adapter: one file for each statement, loaded by name when the store is opened."""
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
-ROOT = files("comby.server.stores.sqlite") / "sql"
+ROOT = Path(__file__).parent / "sql"
 
 
 def statement(name: str) -> str:
@@ -13,7 +12,7 @@ def statement(name: str) -> str:
 
 def folder(name: str) -> list[tuple[str, str]]:
     """Return the files of `sql/<name>/` and their SQL, in the order of their names."""
-    found: list[Traversable] = [file for file in (ROOT / name).iterdir() if file.name.endswith(".sql")]
+    found = [file for file in (ROOT / name).iterdir() if file.name.endswith(".sql")]
     return sorted((file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")) for file in found)
 
 

@@ -8,9 +8,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TypeAlias, TypeVar
 
-import apsw
-
-from comby.server.ports.errors import StoreDamaged, StoreUnavailable
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.stores.sqlite.failures import translated
 
 log = logging.getLogger("comby.store")
 
@@ -51,7 +50,7 @@ class Worker:
             try:
                 result = work()
             except BaseException as error:  # whatever it is, the caller awaits it
-                _wake(loop, _refuse, future, _translated(error))
+                _wake(loop, _refuse, future, translated(error))
             else:
                 _wake(loop, _resolve, future, result)
 
@@ -72,20 +71,6 @@ class Worker:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-
-
-def _translated(error: BaseException) -> BaseException:
-    if not isinstance(error, (apsw.Error, OSError)):
-        return error
-    # The text of a driver may hold values of rows, so only its kind and code are logged.
-    log.error(
-        "the store failed: %s, extended result %s",
-        type(error).__name__,
-        getattr(error, "extendedresult", None),
-    )
-    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        return StoreDamaged("the file of the store is damaged")
-    return StoreUnavailable("the store can not be used now; its log tells the cause")
 
 
 def _wake(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:

@@ -1,26 +1,29 @@
-"""The one writer: decides a batch, writes it with one statement, and remembers what it wrote; in its own thread."""
+"""The one writer: decides a batch, writes it in one transaction, and remembers what it wrote. It blocks, and runs in a thread or a
+process of its own."""
 
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import apsw
 
-from comby.server.domain.identity import AggregateKey, CommandKey, Position
-from comby.server.ports.command_store import CommandStatus, StoredCommand
-from comby.server.ports.event_store import FinishCommand, RefreshState, Verdict, Write
-from comby.server.stores.sqlite.batch import Batch
+from comby.server.domain.identity import CommandKey, Position
+from comby.server.ports.command_store import StoredCommand
+from comby.server.ports.event_store import Verdict, Write
+from comby.server.ports.read_model_store import DeleteRow
+from comby.server.stores.sqlite.batch import MOVES, Batch, batch_statements
 from comby.server.stores.sqlite.connection import BUSY_MILLISECONDS
-from comby.server.stores.sqlite.decisions import command_key, decide
-from comby.server.stores.sqlite.memory import Guard, Memory
+from comby.server.stores.sqlite.decisions import decide
+from comby.server.stores.sqlite.look_up import look_up
+from comby.server.stores.sqlite.memory import Memory
 from comby.server.stores.sqlite.packed import unpack_commands
-from comby.server.stores.sqlite.plan import CommandEntry, begin
+from comby.server.stores.sqlite.plan import Plan, begin
+from comby.server.stores.sqlite.recovery import recovered
+from comby.server.stores.sqlite.row_changes import Changes, add_rows
 from comby.server.stores.sqlite.statements import Statements
-
-ResultT = TypeVar("ResultT")
+from comby.server.stores.sqlite.upkeep import UPKEEP, Plain, Upkeep
 
 log = logging.getLogger("comby.store")
 
@@ -30,68 +33,82 @@ BATCHES_BETWEEN_LOOKS = 64  # at the size of that log
 
 
 class Writer:
-    """Owns the connection that writes. Its methods are called in the writer's thread only."""
+    """Owns the connection that writes. Its methods are called in one thread only."""
 
     def __init__(self, connection: apsw.Connection, path: Path, statements: Statements) -> None:
         self._connection = connection
         self._wal = Path(f"{path}-wal")
         self._sql = statements
+        self._batch_sql = batch_statements()
         self._memory: Memory | None = None
         self.head = Position(self._recalled().head)
         """The last committed position; may be read in any thread."""
 
-    def commit(self, writes: Sequence[Write]) -> list[Verdict]:
-        """Decide and write a batch; everything is on disk when it returns."""
-        memory = self._recalled()
-        commands, guards = self._look_up(memory, writes)
-        plan = begin(
-            memory,
-            guards=guards,
-            commands=commands,
-            load=self._load,
-            now=time.time_ns() // 1000,
-        )
-        verdicts = [decide(plan, write) for write in writes]
-        batch = plan.complete(memory.batch + 1)
-        if batch:
-            self._write(batch, memory.batch + 1)
-            memory.batch += 1
-            memory.head, memory.accept_seq, memory.recorded_at = (
-                plan.head,
-                plan.accept_seq,
-                plan.now,
-            )
-            memory.consumers = plan.consumers
-            memory.remember(plan.guards)
-            if plan.stamps:
-                memory.stamps |= plan.stamps
-            self.head = Position(plan.head)
-            self._trim_wal(memory)
-        return verdicts
+    @property
+    def batch(self) -> int:
+        """The number of the last batch that is stored."""
+        return self._recalled().batch
 
-    def change(self, work: Callable[[apsw.Connection], ResultT]) -> ResultT:
-        """Run statements that touch nothing of what the writer remembers, in a transaction of their own."""
+    def commit(self, writes: Sequence[Write], number: int | None = None) -> list[Verdict]:
+        """Decide and write a batch; everything is on disk when it returns.
+
+        `number` is above that of every batch before, and tells after a failure whether this one is stored.
+        """
+        memory = self._recalled()
+        number = memory.batch + 1 if number is None else number
         try:
             self._connection.execute("begin immediate")
-            result = work(self._connection)
+            commands, guards = look_up(self._connection, self._sql, memory, writes)
+            plan = begin(memory, guards=guards, commands=commands, load=self._load, now=time.time_ns() // 1000)
+            verdicts = [decide(plan, write) for write in writes]
+            self._write(memory, plan, number)
+        except BaseException as error:
+            self._memory = None
+            if not (isinstance(error, apsw.Error) and self._recalled().batch == number):
+                raise
+            log.warning("a commit that failed turned out to be stored: %s", type(error).__name__)
+            self._memory = None
+        self.head = Position(plan.head)
+        self._trim_wal(number)
+        return verdicts
+
+    def recover(self, writes: Sequence[Write]) -> list[Verdict]:
+        """Return the verdicts of a batch that is stored although nobody heard of it, as far as what is stored tells them."""
+        memory = self._recalled()
+        commands, guards = look_up(self._connection, self._sql, memory, writes)
+        plan = begin(memory, guards=guards, commands=commands, load=self._load, now=memory.recorded_at)
+        return [recovered(plan, write) for write in writes]
+
+    def upkeep(self, name: Upkeep, *values: Plain) -> Plain:
+        """Do one of the writes that need no decision, in a transaction of its own. Doing it again changes nothing more."""
+        try:
+            self._connection.execute("begin immediate")
+            result = UPKEEP[name](self._connection, self._sql, *values)
             self._connection.execute("commit")
         except BaseException:
             self._memory = None
             raise
+        if "consumer" in name:
+            self._memory = None
         return result
 
-    def change_consumers(self, work: Callable[[apsw.Connection], ResultT]) -> ResultT:
-        """Run statements that change consumers."""
-        self._memory = None
-        return self.change(work)
-
-    def rewrite(self, batch: Batch) -> None:
-        """Write items that need no decision."""
+    def drop_rows(self, model: str, limit: int) -> int:
+        """Delete at most `limit` rows of a model, and return how many. Doing it again deletes further ones."""
         memory = self._recalled()
-        number = memory.batch + 1
-        batch.add("count_batch", batch=number)
-        self._write(batch, number)
-        memory.batch = number
+        try:
+            self._connection.execute("begin immediate")
+            names = {"model": model, "limit": limit}
+            keys = json.loads(self._connection.execute(self._sql["some_row_keys"], names).get)
+            batch = Batch()
+            self._add_rows(
+                batch, memory, {(model, *key): DeleteRow(model=model, tenant_id=key[0], key=key[1]) for key in keys}
+            )
+            self._run(batch)
+            self._connection.execute("commit")
+        except BaseException:
+            self._memory = None
+            raise
+        return len(keys)
 
     def close(self) -> None:
         """Note that the store was closed in order, and close the connection, which writes the log back."""
@@ -100,38 +117,34 @@ class Writer:
         finally:
             self._connection.close()
 
-    def _look_up(
-        self, memory: Memory, writes: Sequence[Write]
-    ) -> tuple[dict[CommandKey, CommandEntry], dict[AggregateKey, Guard]]:
-        keys = {key for write in writes if (key := command_key(write)) is not None}
-        aggregates = {key for write in writes for key in _aggregates(write)}
-        missing = [key for key in aggregates if key not in memory.guards]
-        if not keys and not missing:
-            return {}, memory.guards
-        commands, guards = self._connection.execute(
-            self._sql["look_up"],
-            {
-                "commands": json.dumps([(key.tenant_id, key.request_id) for key in keys]),
-                "aggregates": json.dumps([(key.tenant_id, key.domain, key.aggregate_id) for key in missing]),
-            },
-        ).get
-        found = {AggregateKey(*key): (version, bool(closed)) for *key, version, closed in json.loads(guards)}
-        found.update((key, memory.guards[key]) for key in aggregates if key in memory.guards)
-        return {entry.key: entry for entry in map(_entry, json.loads(commands))}, found
-
     def _load(self, key: CommandKey) -> StoredCommand:
         keys = json.dumps([(key.tenant_id, key.request_id)])
         return unpack_commands(*self._connection.execute(self._sql["get_commands"], {"keys": keys}).get)[0]
 
-    def _write(self, batch: Batch, number: int) -> None:
-        try:
-            self._connection.execute(self._sql["write_batch"], batch.bindings())
-        except BaseException as error:
-            self._memory = None
-            if not (isinstance(error, apsw.Error) and self._recalled().batch == number):
-                raise
-            log.warning("a commit that failed turned out to be stored: %s", type(error).__name__)
-            self._memory = None
+    def _write(self, memory: Memory, plan: Plan, number: int) -> None:
+        """Write what was planned, with the batch's number, end the transaction, and remember it."""
+        plan.complete()
+        self._add_rows(plan.batch, memory, plan.rows)
+        if plan.batch:
+            plan.batch.add("count_batch", (number,))
+            self._run(plan.batch)
+        self._connection.execute("commit")
+        if plan.batch:
+            memory.batch, memory.head, memory.accept_seq = number, plan.head, plan.accept_seq
+            memory.recorded_at, memory.consumers = plan.now, plan.consumers
+            memory.stamps |= plan.stamps
+            memory.remember(plan.guards)
+
+    def _add_rows(self, batch: Batch, memory: Memory, changes: Changes) -> None:
+        add_rows(batch, self._connection, self._sql["look_up_fields"], memory, changes)
+
+    def _run(self, batch: Batch) -> None:
+        connection = self._connection
+        for statement, rows in batch:
+            before = connection.total_changes()
+            connection.executemany(self._batch_sql[statement], rows)
+            if statement in MOVES and connection.total_changes() - before != len(rows):
+                raise apsw.ConstraintError(f"{statement}: what was to be moved has moved")
 
     def _recalled(self) -> Memory:
         if self._memory is None:
@@ -147,8 +160,8 @@ class Writer:
             )
         return self._memory
 
-    def _trim_wal(self, memory: Memory) -> None:
-        if memory.batch % BATCHES_BETWEEN_LOOKS:
+    def _trim_wal(self, number: int) -> None:
+        if number % BATCHES_BETWEEN_LOOKS:
             return
         try:
             if self._wal.stat().st_size > WAL_BYTES:
@@ -158,23 +171,3 @@ class Writer:
             log.warning("the write-ahead log could not be cut: %s", type(error).__name__)
         finally:
             self._connection.set_busy_timeout(BUSY_MILLISECONDS)
-
-
-def _aggregates(write: Write) -> tuple[AggregateKey, ...]:
-    match write:
-        case FinishCommand():
-            return tuple(check.key for check in write.checks)
-        case RefreshState():
-            return (write.key,)
-        case _:
-            return ()
-
-
-def _entry(item: tuple[str, str, int, str, int]) -> CommandEntry:
-    tenant_id, request_id, accept_seq, status, attempts = item
-    return CommandEntry(
-        key=CommandKey(tenant_id, request_id),
-        accept_seq=accept_seq,
-        status=CommandStatus(status),
-        attempts=attempts,
-    )

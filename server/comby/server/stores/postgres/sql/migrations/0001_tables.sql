@@ -64,7 +64,8 @@ create table comby.commands (
   primary key (tenant_id, request_id)
 );
 -- Most commands end as executed in the commit that stores them: they cost this table three index entries.
-create index commands_sequence on comby.commands (tenant_id, accept_seq);
+-- An expression, so that nothing but lists can take this index: a plan for looking up a key, made while the table is empty, otherwise did.
+create index commands_sequence on comby.commands ((tenant_id || ''), accept_seq);
 create index commands_status on comby.commands (tenant_id, status, accept_seq) where status <> 'executed';
 create index commands_open on comby.commands (accept_seq) where status = 'accepted';
 create index commands_claim on comby.commands (partition, accept_seq) where status = 'accepted';
@@ -115,25 +116,25 @@ create table comby.waiting_events (
   primary key (reactor, tenant_id, domain, aggregate_id, position)
 );
 
--- `fields` repeats what row_fields has of the row, so that its old entries are found without an index of their own.
+-- `entries` are the indexed fields, each as name and value in one text (row_entries.py); they repeat what row_entries has of the row, so
+-- that its old ones are found without an index of their own.
 create table comby.rows (
   model     text   collate "C" not null,
   tenant_id text   collate "C" not null,
   key       text   collate "C" not null,
   version   bigint not null,
   stamp     text   collate "C" not null,
-  fields    jsonb  not null,
+  entries   text[] collate "C" not null,
   row       bytea  not null,
   primary key (model, tenant_id, key)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
-create table comby.row_fields (
+create table comby.row_entries (
   model     text collate "C" not null,
   tenant_id text collate "C" not null,
-  field     text collate "C" not null,
-  value     text collate "C" not null,
+  entry     text collate "C" not null,
   key       text collate "C" not null,
-  primary key (model, tenant_id, field, value, key)
+  primary key (model, tenant_id, entry, key)
 ) with (autovacuum_vacuum_scale_factor = 0.05);
 
 -- Which stamps a model's rows may have; an index on the rows themselves would cost each command an entry.

@@ -22,16 +22,16 @@ create function comby.is_behind(
 declare
   accepted constant smallint := 1;
 begin
-  for command in 1 .. cardinality(requests) loop
-    continue when statuses[command] is distinct from accepted or sequences[command] >= own_sequence;
-    if inserted[command] > 0 and tenants[command] = tenant and new_domains[inserted[command]] = domain_name
-      and new_aggregates[inserted[command]] = id and coalesce(new_not_before[inserted[command]], now) <= now
+  for place in 1 .. cardinality(requests) loop
+    continue when statuses[place] is distinct from accepted or sequences[place] >= own_sequence;
+    if inserted[place] > 0 and tenants[place] = tenant and new_domains[inserted[place]] = domain_name
+      and new_aggregates[inserted[place]] = id and coalesce(new_not_before[inserted[place]], now) <= now
     then
       return true;
     end if;
-    if reopened[command] and exists (
+    if reopened[place] and exists (
       select from comby.commands as entry
-      where entry.tenant_id = tenants[command] and entry.request_id = requests[command]
+      where entry.tenant_id = tenants[place] and entry.request_id = requests[place]
         and entry.tenant_id = tenant and entry.domain = domain_name and entry.aggregate_id = id
         and coalesce(entry.not_before, now) <= now
     ) then

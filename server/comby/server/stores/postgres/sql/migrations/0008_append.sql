@@ -20,7 +20,7 @@ create function comby.append(
   event_requests integer[], event_aggregates integer[], event_versions bigint[], event_types text[],
   event_request_ids text[], event_records bytea[],
   row_requests integer[], row_places integer[], row_models text[], row_tenants text[], row_keys text[],
-  row_versions bigint[], row_stamps text[], row_fields text[], row_contents bytea[],
+  row_versions bigint[], row_stamps text[], row_entries text[], row_contents bytea[],
   advance_consumers integer[], advance_befores bigint[], advance_afters bigint[], waiting_changes text,
   out head bigint, out recorded bigint, out verdicts smallint[], out numbers bigint[],
   out conflict_checks integer[], out conflict_actuals bigint[],
@@ -158,9 +158,9 @@ begin
     outcome_requests[command] := -1;
     stored_outcomes[command] := stored.outcome;
     stored_partitions[command] := stored.partition;
+    stored_domains[command] := stored.domain;
+    stored_aggregates[command] := stored.aggregate_id;
     if cardinality(fenced_partitions) > 0 then
-      stored_domains[command] := stored.domain;
-      stored_aggregates[command] := stored.aggregate_id;
       first_waiting[command] := comby.first_waiting(stored.tenant_id, stored.domain, stored.aggregate_id, recorded);
     end if;
   end loop;
@@ -405,7 +405,7 @@ begin
   end if;
   if cardinality(row_places) > 0 then
     perform comby.write_rows(
-      wrote, row_requests, row_places, row_models, row_tenants, row_keys, row_versions, row_stamps, row_fields, row_contents
+      wrote, row_requests, row_places, row_models, row_tenants, row_keys, row_versions, row_stamps, row_entries, row_contents
     );
   end if;
   if consumer_changed is not null then

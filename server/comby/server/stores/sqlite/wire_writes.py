@@ -1,0 +1,210 @@
+"""Requests of a batch on their way to the writer's process: nested tuples of what `marshal` knows, which costs a tenth of pickled objects."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from comby.server.domain.identity import AggregateKey, CommandKey
+from comby.server.ports.checkpoint_store import (
+    AdvanceConsumer,
+    JoinWaiting,
+    LeaveWaiting,
+    PutWaiting,
+    WaitingKey,
+)
+from comby.server.ports.command_store import CommandStatus, NewCommand
+from comby.server.ports.event_store import (
+    AcceptCommand,
+    CancelCommand,
+    FinishCommand,
+    NewEvent,
+    RefreshState,
+    RetryCommand,
+    StartCommand,
+    VersionCheck,
+    Write,
+)
+from comby.server.ports.read_model_store import DeleteRow, PutRow
+
+Packed: TypeAlias = tuple[Any, ...]
+"""What stands for an object; its fields are in the order of the class."""
+
+_STATUS: Mapping[str, CommandStatus] = {status.value: status for status in CommandStatus}
+
+
+def pack_write(write: Write) -> Packed:
+    """Return a request as tuples, the first item of which tells what it is."""
+    match write:
+        case FinishCommand():
+            return (
+                "f",
+                _pack_command(write.command),
+                write.status.value,
+                write.outcome,
+                write.version,
+                tuple([(*check.key, check.version) for check in write.checks]),
+                tuple(
+                    [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
+                ),
+                tuple([(*key,) for key in write.closes]),
+                tuple([_pack_row(row) for row in write.states]),
+            )
+        case StartCommand(key=key):
+            return ("s", *key)
+        case AcceptCommand(command=command):
+            return ("a", _pack_command(command))
+        case AdvanceConsumer():
+            return (
+                "p",
+                write.name,
+                write.generation,
+                write.before,
+                write.after,
+                tuple([_pack_row(row) for row in write.rows]),
+                tuple([_pack_waiting(change) for change in write.waiting]),
+            )
+        case RefreshState():
+            return ("u", *write.key, write.version, _pack_row(write.state))
+        case CancelCommand():
+            return ("c", *write.key, write.outcome)
+        case RetryCommand():
+            return ("r", *write.key)
+
+
+def unpack_write(packed: Packed) -> Write:
+    """Return the request that tuples stand for."""
+    return _UNPACK[packed[0]](*packed[1:])
+
+
+def _pack_command(command: NewCommand | CommandKey) -> Packed:
+    if isinstance(command, CommandKey):
+        return (*command,)
+    return (
+        *command.key,
+        *command.aggregate,
+        command.partition,
+        command.fingerprint,
+        command.type,
+        command.command,
+        command.context,
+        command.expected_version,
+        command.not_before,
+        command.attempts,
+    )
+
+
+def _unpack_command(packed: Packed) -> NewCommand:
+    tenant_id, request_id, owner, domain, aggregate_id, *rest = packed
+    partition, fingerprint, type_name, command, context, expected_version, not_before, attempts = rest
+    return NewCommand(
+        key=CommandKey(tenant_id, request_id),
+        aggregate=AggregateKey(owner, domain, aggregate_id),
+        partition=partition,
+        fingerprint=fingerprint,
+        type=type_name,
+        command=command,
+        context=context,
+        expected_version=expected_version,
+        not_before=not_before,
+        attempts=attempts,
+    )
+
+
+def _unpack_finish(
+    command: Packed, status: str, outcome: bytes, version: Any, checks: Packed, events: Packed, *rest: Packed
+) -> FinishCommand:
+    closes, states = rest
+    return FinishCommand(
+        command=CommandKey(*command) if len(command) == 2 else _unpack_command(command),
+        status=_STATUS[status],
+        outcome=outcome,
+        version=version,
+        checks=tuple([VersionCheck(AggregateKey(*key), at) for *key, at in checks]),
+        events=tuple([_unpack_event(*event) for event in events]),
+        closes=frozenset([AggregateKey(*key) for key in closes]),
+        states=tuple([_unpack_put(*row) for row in states]),
+    )
+
+
+def _unpack_event(
+    tenant_id: str, domain: str, aggregate_id: str, version: Any, type_name: str, request_id: str, record: bytes
+) -> NewEvent:
+    key = AggregateKey(tenant_id, domain, aggregate_id)
+    return NewEvent(key=key, version=version, type=type_name, request_id=request_id, record=record)
+
+
+def _pack_row(row: PutRow | DeleteRow) -> Packed:
+    if isinstance(row, DeleteRow):
+        return (row.model, row.tenant_id, row.key)
+    return (row.model, row.tenant_id, row.key, row.row, row.fields, row.stamp, row.version)
+
+
+def _unpack_put(
+    model: str, tenant_id: str, key: str, row: bytes, fields: dict[str, str], stamp: str, version: Any
+) -> PutRow:
+    return PutRow(model=model, tenant_id=tenant_id, key=key, row=row, fields=fields, stamp=stamp, version=version)
+
+
+def _unpack_row(packed: Packed) -> PutRow | DeleteRow:
+    if len(packed) == 3:
+        model, tenant_id, key = packed
+        return DeleteRow(model=model, tenant_id=tenant_id, key=key)
+    return _unpack_put(*packed)
+
+
+def _pack_waiting(change: PutWaiting | JoinWaiting | LeaveWaiting) -> Packed:
+    match change:
+        case PutWaiting(key=waiting):
+            times = (waiting.since, waiting.next_attempt_at, waiting.incident, waiting.waiting)
+            return ("put", waiting.reactor, *waiting.key, waiting.position, waiting.attempts, *times)
+        case JoinWaiting():
+            return ("join", change.reactor, *change.key, change.position)
+        case LeaveWaiting():
+            return ("leave", change.reactor, *change.key, change.position)
+
+
+def _unpack_waiting(packed: Packed) -> PutWaiting | JoinWaiting | LeaveWaiting:
+    kind, reactor, tenant_id, domain, aggregate_id, position, *rest = packed
+    key = AggregateKey(tenant_id, domain, aggregate_id)
+    if kind == "join":
+        return JoinWaiting(reactor=reactor, key=key, position=position)
+    if kind == "leave":
+        return LeaveWaiting(reactor=reactor, key=key, position=position)
+    attempts, since, next_attempt_at, incident, waiting = rest
+    return PutWaiting(
+        key=WaitingKey(
+            reactor=reactor,
+            key=key,
+            position=position,
+            attempts=attempts,
+            since=since,
+            next_attempt_at=next_attempt_at,
+            incident=incident,
+            waiting=waiting,
+        )
+    )
+
+
+def _unpack_advance(name: str, generation: int, before: Any, after: Any, rows: Packed, waiting: Packed) -> Write:
+    return AdvanceConsumer(
+        name=name,
+        generation=generation,
+        before=before,
+        after=after,
+        rows=tuple([_unpack_row(row) for row in rows]),
+        waiting=tuple([_unpack_waiting(change) for change in waiting]),
+    )
+
+
+def _unpack_refresh(tenant_id: str, domain: str, aggregate_id: str, version: Any, state: Packed) -> Write:
+    return RefreshState(key=AggregateKey(tenant_id, domain, aggregate_id), version=version, state=_unpack_put(*state))
+
+
+_UNPACK: Mapping[str, Callable[..., Write]] = {
+    "f": _unpack_finish,
+    "s": lambda tenant_id, request_id: StartCommand(key=CommandKey(tenant_id, request_id)),
+    "a": lambda command: AcceptCommand(command=_unpack_command(command)),
+    "p": _unpack_advance,
+    "u": _unpack_refresh,
+    "c": lambda tenant_id, request_id, outcome: CancelCommand(key=CommandKey(tenant_id, request_id), outcome=outcome),
+    "r": lambda tenant_id, request_id: RetryCommand(key=CommandKey(tenant_id, request_id)),
+}
