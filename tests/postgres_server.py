@@ -34,14 +34,16 @@ STARTING_SECONDS = 30.0
 
 
 class PostgresServer:
-    """A server of its own, in a directory of its own. It is started when it is made."""
+    """A server of its own, in a directory of its own: in memory, or in a folder. It is started when it is made."""
 
-    def __init__(self, settings: str = "") -> None:
+    def __init__(self, settings: str = "", *, folder: Path | None = None) -> None:
         memory = Path("/dev/shm")
-        self._directory = Path(tempfile.mkdtemp(prefix="comby-postgres-", dir=memory if memory.is_dir() else None))
+        if folder is None and memory.is_dir():
+            folder = memory
+        self._directory = Path(tempfile.mkdtemp(prefix="comby-postgres-", dir=folder))
         self._data = self._directory / "data"
         self._log = self._directory / "log"
-        self._binaries = _binaries()
+        self.binaries = _binaries()
         self._user = _user()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -49,7 +51,7 @@ class PostgresServer:
             os.chown(self._directory, self._user, -1)
         subprocess.run(
             [
-                self._binaries / "initdb",
+                self.binaries / "initdb",
                 "-D",
                 self._data,
                 "-U",
@@ -75,21 +77,26 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server, and wait until it answers. One that ended in disorder may leave its port or memory in use for a moment."""
+        ready = [self.binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + STARTING_SECONDS
+        self._launch()
+        while subprocess.run([*map(str, ready)]).returncode:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not start:\n{self._log.read_text()}")
+            if self._process is None or self._process.poll() is not None:
+                self._launch()
+            time.sleep(0.02)
+
+    def _launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data],
+                [self.binaries / "postgres", "-D", self._data],
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
                 user=self._user,
             )
-        ready = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        deadline = time.monotonic() + STARTING_SECONDS
-        while subprocess.run(ready).returncode:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL does not start:\n{self._log.read_text()}")
-            time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT is fast and in order, SIGQUIT immediate, as in a crash."""

@@ -39,7 +39,10 @@ async def main() -> None:
             stack.push_async_callback(_end, process)
         print(f"cluster: PostgreSQL  {store}")
         print(f"cluster: NATS        {nats.url}")
-        print("cluster: try `comby cluster`, `comby cluster --target 127.0.0.1:50052`, and kill an instance; Ctrl-C ends all", flush=True)
+        print(
+            "cluster: try `comby cluster`, `comby cluster --target 127.0.0.1:50052`, and kill an instance; Ctrl-C ends all",
+            flush=True,
+        )
         await told.wait()
 
 

@@ -11,6 +11,7 @@ import pytest
 from nats.js.api import StreamConfig
 
 from comby.server.brokers.nats import NatsOptions, StreamOptions, open_nats
+from comby.server.brokers.nats import publisher as publisher_module
 from comby.server.domain.identity import LogIdentity
 from comby.server.ports.errors import BrokerError, BrokerUnavailable, StreamOvertaken, StreamRefused
 from comby.server.ports.event_publisher import EventPublisher, StreamEnd, StreamPlace
@@ -169,7 +170,10 @@ async def test_a_deleted_storage_is_a_new_stream(publisher: EventPublisher, nats
     assert await _when_back(publisher) == StreamEnd(sequence=0, newest=[])
 
 
-async def test_what_arrives_late_is_there_once(publisher: EventPublisher, nats_server: NatsServer) -> None:
+async def test_what_arrives_late_is_there_once(
+    publisher: EventPublisher, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "ANSWER_SECONDS", 0.5)
     await publisher.end(limit=1)
     end = await publisher.publish(some(1, 3), after=START)
     nats_server.pause()

@@ -33,6 +33,9 @@ ADAPTERS: dict[str, Callable[[Path], Opener]] = {
 DURABLE = frozenset({"sqlite-file", "postgres"})
 """The adapters whose stores are still there when they are opened again."""
 
+SHARED = ["postgres"]
+"""The adapters whose stores several instances may have open: `@pytest.mark.parametrize("adapter", SHARED, indirect=True)`."""
+
 
 @pytest.fixture(params=list(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> Callable[[Path], Opener]:

@@ -1,5 +1,7 @@
 """Reading stored commands: by key, as a queue, and as lists for operators."""
 
+from dataclasses import replace
+
 import pytest
 
 from comby.server.domain.identity import CommandKey
@@ -126,6 +128,44 @@ async def test_the_next_due_time_is_of_an_accepted_command(store: Store) -> None
     await commit(store, finish(await accept(store, command(not_before=10))))
     await accept(store, command(not_before=20))
     assert [await store.commands.next_due(after=after) for after in (0, 19, 20, 29, 30)] == [20, 20, 30, 30, None]
+
+
+async def test_open_commands_of_some_partitions_come_in_the_order_of_acceptance(store: Store) -> None:
+    for number in range(6):
+        await accept(store, replace(command(str(number)), partition=number % 3))
+    await accept(store, replace(command("late", not_before=10), partition=0))
+
+    async def opened_in(*partitions: int, after_seq: int = 0, due: int = 0, limit: int = 100) -> list[str]:
+        found = await store.commands.open(after_seq=after_seq, due=due, limit=limit, partitions=partitions)
+        return [entry.key.request_id for entry in found]
+
+    assert await opened_in(0, 2) == ["0", "2", "3", "5"]
+    assert await opened_in(2, 0, 1, 7) == ["0", "1", "2", "3", "4", "5"]
+    assert await opened_in(0, 2, limit=3) == ["0", "2", "3"]
+    assert await opened_in(0, due=10) == ["0", "3", "late"]
+    assert await opened_in(7) == await opened_in() == []
+    third = await store.commands.get(CommandKey(TENANT, "2"))
+    assert third is not None
+    assert await opened_in(0, 2, after_seq=third.accept_seq) == ["3", "5"]
+
+
+async def test_the_next_due_time_of_some_partitions(store: Store) -> None:
+    for partition, due in ((1, 30), (2, 20), (3, 10)):
+        await accept(store, replace(command(not_before=due), partition=partition))
+    assert await store.commands.next_due(after=0, partitions=[1, 2]) == 20
+    assert await store.commands.next_due(after=20, partitions=[1, 2]) == 30
+    assert await store.commands.next_due(after=0, partitions=[4]) is None
+    assert await store.commands.next_due(after=0, partitions=[]) is None
+
+
+@pytest.mark.usefixtures("several")
+async def test_ended_commands_are_those_that_are_not_accepted(store: Store) -> None:
+    asked = [CommandKey(TENANT, name) for name in ("accepted", "executed", "rejected", "parked", "last", "unknown")]
+    asked.append(CommandKey("other", "executed"))
+    assert sorted(await store.commands.ended(asked)) == sorted(
+        CommandKey(TENANT, name) for name in ("executed", "rejected", "parked", "last")
+    )
+    assert list(await store.commands.ended([])) == []
 
 
 async def test_open_commands_are_counted_by_tenant(store: Store) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers.fixtures import nats_server, start_nats
 from tests.polyglot import polyglot_tools
 from tests.polyglot.shop_process import ShopProcess
+
+__all__ = ["nats_server", "start_nats"]
 
 HERE = Path(__file__).parent
 TEST_SECONDS = 120
@@ -35,6 +38,12 @@ def go_client() -> list[str]:
 def node_client() -> list[str]:
     """The command of the Node client."""
     return polyglot_tools.node_client()
+
+
+@pytest.fixture(scope="session")
+def consumers() -> dict[str, list[str]]:
+    """The commands of the consumers that live on the broker, by their language."""
+    return {"go": polyglot_tools.go_consumer(), "python": polyglot_tools.python_consumer()}
 
 
 @pytest.fixture(params=["go", "node"])

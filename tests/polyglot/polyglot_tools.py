@@ -18,6 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".tools" / "polyglot"
 GO_CLIENT = ROOT / "examples" / "clients" / "go"
+GO_CONSUMER = ROOT / "examples" / "consumers" / "go"
+PYTHON_CONSUMER = ROOT / "examples" / "consumers" / "python" / "consumer.py"
 NODE_CLIENT = ROOT / "examples" / "clients" / "node"
 CONTRACTS = [ROOT / "generated" / "comby" / "protos", ROOT / "examples" / "shop" / "protos"]
 
@@ -43,18 +45,31 @@ def buf() -> Path:
 
 def go_client() -> list[str]:
     """Return the command of the Go client, generated, vetted and built."""
+    return _go_program("go", GO_CLIENT, CACHE / "shop-client")
+
+
+def go_consumer() -> list[str]:
+    """Return the command of the Go consumer, made in the same way."""
+    return _go_program("go-consumer", GO_CONSUMER, CACHE / "shop-consumer")
+
+
+def python_consumer() -> list[str]:
+    """Return the command of the Python consumer."""
+    return [sys.executable, str(PYTHON_CONSUMER)]
+
+
+def _go_program(name: str, folder: Path, binary: Path) -> list[str]:
     go = _must_have("go", "Go")
     _must_have("buf", "buf (pip install buf-bin)")
-    binary = CACHE / "shop-client"
     sources = [
-        *GO_CLIENT.glob("*.go"),
-        *(GO_CLIENT / name for name in ("go.mod", "go.sum", "buf.gen.yaml", "generate.sh")),
+        *folder.glob("*.go"),
+        *(folder / name for name in ("go.mod", "go.sum", "buf.gen.yaml", "generate.sh")),
     ]
-    with _alone(), _unless_fresh("go", sources, binary) as stale:
+    with _alone(), _unless_fresh(name, sources, binary) as stale:
         if stale:
-            _build(["./generate.sh"], folder=GO_CLIENT)
-            _build([go, "vet", "./..."], folder=GO_CLIENT)
-            _build([go, "build", "-mod=readonly", "-o", str(binary), "."], folder=GO_CLIENT)
+            _build(["./generate.sh"], folder=folder)
+            _build([go, "vet", "./..."], folder=folder)
+            _build([go, "build", "-mod=readonly", "-o", str(binary), "."], folder=folder)
     return [str(binary)]
 
 

@@ -45,6 +45,9 @@ class Follower:
         self._command = [*command, "follow", "--target", address, *flags]
         for journal in journals:
             self._command += ["--journal", str(journal)]
+        self._use(journals)
+
+    def _use(self, journals: Sequence[Path]) -> None:
         self._log = journals[0].with_suffix(".log")
         self.journals = journals
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,6 +82,14 @@ class Follower:
     def _running(self) -> "subprocess.Popen[bytes]":
         assert self._process is not None
         return self._process
+
+
+class Consumer(Follower):
+    """A consumer that lives on the broker, with one journal that outlives it."""
+
+    def __init__(self, command: Sequence[str], broker: str, journal: Path, *flags: str) -> None:
+        self._command = [*command, "--broker", broker, "--durable", journal.name, "--journal", str(journal), *flags]
+        self._use([journal])
 
 
 def position_of(journal: Path) -> int:

@@ -178,13 +178,13 @@ def open_store(url: str, *, sender: str | None = None) -> AbstractAsyncContextMa
 
 def backup_store(url: str, file: Path) -> None:
     """Write a verified copy of a store. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url, "back it up with pg_basebackup, or with pg_dump")
+    _only_sqlite(url, "copy the database with pg_basebackup, or with pg_dump")
     backup(url, file)
 
 
 def restore_store(file: Path, url: str, *, force: bool) -> None:
     """Make a store from a backup, as a new incarnation. Raises SettingsRefused, StoreError and OSError."""
-    _only_sqlite(url, "restore what pg_basebackup or pg_dump made, with the tools of PostgreSQL")
+    _only_sqlite(url, "restore what pg_basebackup or pg_dump copied")
     restore(file, url, force=force)
 
 
@@ -226,6 +226,6 @@ def _only_sqlite(url: str, instead: str) -> None:
         case "sqlite":
             return
         case "postgresql" | "postgres":
-            raise SettingsRefused(f"store: PostgreSQL keeps its own backups: {instead}")
+            raise SettingsRefused(f"store: this command is for SQLite; with the tools of PostgreSQL, {instead}")
         case scheme:
-            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db or postgresql://…")
+            raise SettingsRefused(f"store: {scheme!r} is no store; write it as sqlite:///file.db")

@@ -21,7 +21,6 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_INTERNAL_LISTEN = "127.0.0.1:0"
 DEFAULT_STORE = "sqlite:///comby.db"
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
-_AUTHORITY = re.compile(r"([^/?#]*)(.*)", re.DOTALL)
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
@@ -159,7 +158,7 @@ def read_broker(url: str) -> BrokerUrl:
     """Take a broker's URL apart. Raises ValueError, whose text tells nothing secret."""
     schemes, servers, users = set[str](), list[str](), set[tuple[str | None, str | None]]()
     for one in url.split(","):
-        text = one.strip() if "://" in one else f"{next(iter(schemes), 'nats')}://{one.strip()}"
+        text = f"{next(iter(schemes))}://{one.strip()}" if schemes and "://" not in one else one.strip()
         try:
             parts = urlsplit(text)
             port = parts.port or 4222
@@ -172,7 +171,7 @@ def read_broker(url: str) -> BrokerUrl:
         servers.append(f"{host}:{port}")
         if parts.username is not None:
             users.add((parts.username, parts.password))
-    if not schemes <= {"nats", "tls"} or len(schemes) > 1:
+    if len(schemes) > 1 or not schemes <= {"nats", "tls"}:
         raise ValueError("broker: all servers need one scheme, nats:// or tls://")
     if len(users) > 1:
         raise ValueError("broker: all servers need the same user")
@@ -228,11 +227,12 @@ def shown_store(url: str) -> str:
     scheme, slashes, rest = url.partition("://")
     if scheme == "sqlite":
         return url
-    authority, after = _AUTHORITY.fullmatch(rest).groups()  # type: ignore[union-attr]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    after = rest[len(authority) :]
     if authority.count("@") > 1 or "@" in after:
         return f"{scheme}{slashes}…"
     user, at, place = authority.rpartition("@")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after)[0]}"
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}{re.split('[?#]', after, maxsplit=1)[0]}"
 
 
 def shown_broker(url: str) -> str:

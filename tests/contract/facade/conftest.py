@@ -1,10 +1,11 @@
 """Every suite of this folder runs over every transport and every store: another joins with one entry."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -12,19 +13,36 @@ import pytest
 from comby.server import Facade
 from comby.server.application import consumers, executor, running_reactor
 from comby.server.application.limits import Limits
+from comby.server.application.shared_ownership import ThisInstance
 from comby.server.apps import App
-from comby.server.bootstrap import open_store, running
+from comby.server.bootstrap import open_store, running, store_broker
 from comby.server.settings import Settings
+from tests.contract.facade.alternating import DirectPeers, alternating
 from tests.contract.facade.driver import Driver
 from tests.contract.facade.in_process import InProcess
 from tests.contract.facade.over_grpc import OverGrpc
 from tests.domains.bank.app import bank
 from tests.domains.controls import Controls
+from tests.postgres_databases import databases
+
+
+def postgres(directory: Path) -> str:
+    """Return the URL of a directory's database."""
+    return databases().url(directory)
+
 
 STORES: dict[str, Callable[[Path], str]] = {
     "sqlite-memory": lambda directory: "sqlite://:memory:",
     "sqlite-file": lambda directory: f"sqlite:///{directory / 'bank.db'}",
+    "postgres": postgres,
 }
+TWICE = {"postgres-twice": postgres}
+SEVERAL = {"postgres-twice": 2}
+"""How many instances serve a store."""
+OVER_SEVERAL = frozenset(
+    {"test_idempotency", "test_versions", "test_several_aggregates", "test_records", "test_live_queries"}
+)
+"""The suites that are run over several instances too; the others tell what is true of one."""
 DURABLE = [name for name in STORES if name != "sqlite-memory"]
 """Stores that are still there when they are opened again: `@pytest.mark.parametrize("store", DURABLE, indirect=True)`."""
 
@@ -42,24 +60,34 @@ Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Service]]
 
 
 @asynccontextmanager
-async def in_process(app: App, url: str, limits: Limits) -> AsyncIterator[tuple[Driver, Facade]]:
-    """Run a facade without a server."""
-    async with open_store(url) as store:
-        facade = Facade("bank", store, limits)
-        app(facade)
-        async with facade:
-            yield InProcess(facade), facade
+async def in_process(app: App, url: str, limits: Limits, instances: int) -> AsyncIterator[tuple[Driver, Facade]]:
+    """Run facades without a server."""
+    async with AsyncExitStack() as stack:
+        facades: dict[str, Facade] = {}
+        for number in range(instances):
+            name = f"instance-{number}"
+            store = await stack.enter_async_context(open_store(url, sender=name))
+            facade = Facade("bank", store, limits)
+            app(facade)
+            if instances > 1:
+                assert store.instances is not None
+                this = ThisInstance(instance_id=str(uuid4()), name=name, address=name, eligible=True, version="1")
+                facade.be_one_of(store.instances, this, store_broker(url, sender=name), DirectPeers(facades))
+            facades[name] = await stack.enter_async_context(facade)
+        yield alternating([InProcess(facade) for facade in facades.values()]), facades["instance-0"]
 
 
 @asynccontextmanager
-async def over_grpc(app: App, url: str, limits: Limits) -> AsyncIterator[tuple[Driver, Facade]]:
-    """Run a server on a socket, and connect to it."""
+async def over_grpc(app: App, url: str, limits: Limits, instances: int) -> AsyncIterator[tuple[Driver, Facade]]:
+    """Run servers on sockets, and connect to them."""
     settings = Settings(app="bank:app", listen="127.0.0.1:0", store=url, limits=limits, shutdown_grace=1.0)
-    async with (
-        running(app, settings) as server,
-        grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel,
-    ):
-        yield OverGrpc(channel), server.facade
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(running(app, settings)) for _ in range(instances)]
+        drivers: list[Driver] = []
+        for server in servers:
+            channel = grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
+            drivers.append(OverGrpc(await stack.enter_async_context(channel)))
+        yield alternating(drivers), servers[0].facade
 
 
 TRANSPORTS = {"in_process": in_process, "over_grpc": over_grpc}
@@ -79,10 +107,24 @@ def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=list(STORES))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test over the stores, unless it says itself over which."""
+    own = any("store" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "store" in metafunc.fixturenames and not own:
+        several = TWICE if metafunc.module.__name__.rpartition(".")[2] in OVER_SEVERAL else {}
+        metafunc.parametrize("store", [*STORES, *several], indirect=True)
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
-    return STORES[request.param](tmp_path)
+    return (STORES | TWICE)[request.param](tmp_path)
+
+
+@pytest.fixture
+def instances(request: pytest.FixtureRequest) -> int:
+    """How many instances serve the store."""
+    return SEVERAL.get(request.node.callspec.params.get("store", ""), 1)
 
 
 @pytest.fixture
@@ -92,12 +134,13 @@ def controls() -> Controls:
 
 
 @pytest.fixture
-def serve(transport: str, store: str, controls: Controls) -> Serve:
+def serve(transport: str, store: str, instances: int, controls: Controls) -> Serve:
     """Run the bank, or another app, on the test's store; again for a restart."""
 
     @asynccontextmanager
     async def serving(*, app: App | None = None, limits: Limits | None = None) -> AsyncIterator[Service]:
-        async with TRANSPORTS[transport](app or bank(controls), store, limits or Limits()) as (driver, facade):
+        quick = replace(limits or Limits(), heartbeat=0.1, lease=2.0)
+        async with TRANSPORTS[transport](app or bank(controls), store, quick, instances) as (driver, facade):
             yield Service(driver, controls, facade)
 
     return serving

@@ -27,7 +27,7 @@ from comby.facade.v1 import context_pb2 as comby_dot_facade_dot_v1_dot_context__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'comby/cluster/v1/instance_service.proto\x12\x10\x63omby.cluster.v1\x1a\x1d\x63omby/facade/v1/command.proto\x1a\x1d\x63omby/facade/v1/context.proto\x1a\x17google/rpc/status.proto\"X\n\x16\x46orwardCommandsRequest\x12>\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\".comby.cluster.v1.ForwardedCommandR\x08\x63ommands\"\xe7\x02\n\x10\x46orwardedCommand\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n\x07\x63ommand\x18\x03 \x01(\x0cR\x07\x63ommand\x12\x39\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1f.comby.facade.v1.RequestContextR\x07\x63ontext\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x31\n\x04wait\x18\x06 \x01(\x0e\x32\x1d.comby.facade.v1.CommandStageR\x04wait\x12!\n\x0cwait_seconds\x18\x07 \x01(\x01R\x0bwaitSeconds\x12.\n\x10\x65xpected_version\x18\x08 \x01(\x04H\x00R\x0f\x65xpectedVersion\x88\x01\x01\x12\x18\n\x07retried\x18\t \x01(\x08R\x07retriedB\x13\n\x11_expected_version\"Y\n\x17\x46orwardCommandsResponse\x12>\n\x08outcomes\x18\x01 \x03(\x0b\x32\".comby.cluster.v1.ForwardedOutcomeR\x08outcomes\"\xbe\x01\n\x10\x46orwardedOutcome\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12;\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.comby.facade.v1.CommandReceiptH\x00R\x07receipt\x12.\n\x07refused\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x07refused\x12\x1a\n\x08position\x18\x04 \x01(\x04R\x08positionB\t\n\x07outcome2}\n\x0fInstanceService\x12j\n\x0f\x46orwardCommands\x12(.comby.cluster.v1.ForwardCommandsRequest\x1a).comby.cluster.v1.ForwardCommandsResponse(\x01\x30\x01\x42\x42\n\x14\x64\x65v.comby.cluster.v1P\x01Z(comby.dev/api/comby/cluster/v1;clusterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'comby/cluster/v1/instance_service.proto\x12\x10\x63omby.cluster.v1\x1a\x1d\x63omby/facade/v1/command.proto\x1a\x1d\x63omby/facade/v1/context.proto\x1a\x17google/rpc/status.proto\"X\n\x16\x46orwardCommandsRequest\x12>\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\".comby.cluster.v1.ForwardedCommandR\x08\x63ommands\"\x9a\x03\n\x10\x46orwardedCommand\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n\x07\x63ommand\x18\x03 \x01(\x0cR\x07\x63ommand\x12\x39\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1f.comby.facade.v1.RequestContextR\x07\x63ontext\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12\x31\n\x04wait\x18\x06 \x01(\x0e\x32\x1d.comby.facade.v1.CommandStageR\x04wait\x12!\n\x0cwait_seconds\x18\x07 \x01(\x01R\x0bwaitSeconds\x12.\n\x10\x65xpected_version\x18\x08 \x01(\x04H\x00R\x0f\x65xpectedVersion\x88\x01\x01\x12\x18\n\x07retried\x18\t \x01(\x08R\x07retried\x12\"\n\nnot_before\x18\n \x01(\x03H\x01R\tnotBefore\x88\x01\x01\x42\x13\n\x11_expected_versionB\r\n\x0b_not_before\"Y\n\x17\x46orwardCommandsResponse\x12>\n\x08outcomes\x18\x01 \x03(\x0b\x32\".comby.cluster.v1.ForwardedOutcomeR\x08outcomes\"\xbe\x01\n\x10\x46orwardedOutcome\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12;\n\x07receipt\x18\x02 \x01(\x0b\x32\x1f.comby.facade.v1.CommandReceiptH\x00R\x07receipt\x12.\n\x07refused\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x07refused\x12\x1a\n\x08position\x18\x04 \x01(\x04R\x08positionB\t\n\x07outcome2}\n\x0fInstanceService\x12j\n\x0f\x46orwardCommands\x12(.comby.cluster.v1.ForwardCommandsRequest\x1a).comby.cluster.v1.ForwardCommandsResponse(\x01\x30\x01\x42\x42\n\x14\x64\x65v.comby.cluster.v1P\x01Z(comby.dev/api/comby/cluster/v1;clusterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,11 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORWARDCOMMANDSREQUEST']._serialized_start=148
   _globals['_FORWARDCOMMANDSREQUEST']._serialized_end=236
   _globals['_FORWARDEDCOMMAND']._serialized_start=239
-  _globals['_FORWARDEDCOMMAND']._serialized_end=598
-  _globals['_FORWARDCOMMANDSRESPONSE']._serialized_start=600
-  _globals['_FORWARDCOMMANDSRESPONSE']._serialized_end=689
-  _globals['_FORWARDEDOUTCOME']._serialized_start=692
-  _globals['_FORWARDEDOUTCOME']._serialized_end=882
-  _globals['_INSTANCESERVICE']._serialized_start=884
-  _globals['_INSTANCESERVICE']._serialized_end=1009
+  _globals['_FORWARDEDCOMMAND']._serialized_end=649
+  _globals['_FORWARDCOMMANDSRESPONSE']._serialized_start=651
+  _globals['_FORWARDCOMMANDSRESPONSE']._serialized_end=740
+  _globals['_FORWARDEDOUTCOME']._serialized_start=743
+  _globals['_FORWARDEDOUTCOME']._serialized_end=933
+  _globals['_INSTANCESERVICE']._serialized_start=935
+  _globals['_INSTANCESERVICE']._serialized_end=1060
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,7 @@ class ForwardedCommand(_message.Message):
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     RETRIED_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """number matches the answer; it is unique on the stream."""
     type: _builtins.str
@@ -76,6 +77,8 @@ class ForwardedCommand(_message.Message):
     """expected_version refuses the command unless the aggregate is at this version."""
     retried: _builtins.bool
     """retried tells that the caller has sent the command before."""
+    not_before: _builtins.int
+    """not_before is the earliest time of execution, in microseconds since 1970 in UTC."""
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext:
         """context is who asked."""
@@ -92,14 +95,20 @@ class ForwardedCommand(_message.Message):
         wait_seconds: _builtins.float = ...,
         expected_version: _builtins.int | None = ...,
         retried: _builtins.bool = ...,
+        not_before: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "context", b"context", "expected_version", b"expected_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "_not_before", b"_not_before", "context", b"context", "expected_version", b"expected_version", "not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "command", b"command", "context", b"context", "expected_version", b"expected_version", "number", b"number", "request_id", b"request_id", "retried", b"retried", "type", b"type", "wait", b"wait", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "_not_before", b"_not_before", "command", b"command", "context", b"context", "expected_version", b"expected_version", "not_before", b"not_before", "number", b"number", "request_id", b"request_id", "retried", b"retried", "type", b"type", "wait", b"wait", "wait_seconds", b"wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
     _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    _WhichOneofReturnType__not_before: _TypeAlias = _typing.Literal["not_before"]  # noqa: Y015
+    _WhichOneofArgType__not_before: _TypeAlias = _typing.Literal["_not_before", b"_not_before"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_before) -> _WhichOneofReturnType__not_before | None: ...
 
 Global___ForwardedCommand: _TypeAlias = ForwardedCommand  # noqa: Y015
 

@@ -1,7 +1,7 @@
 """The command bus: accepts commands, durably before it says so, hands them to the lanes, and answers those who wait.
 
-Among several instances any of them accepts a command, and its owner executes it: one that is waited for is forwarded, every other one is
-left to the store, from where the owner claims it.
+Among several instances any of them takes a command, and its owner executes it: it is forwarded there, or stored for the owner to claim while
+that can not be reached.
 
 Fast path: a command that is waited for, on an aggregate without backlog, is executed without being stored first; its
 row, its events and its
@@ -30,10 +30,11 @@ from comby.server.application.limits import Limits
 from comby.server.application.outcomes import Outcomes
 from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Pending, Reply, Waiter
-from comby.server.application.receipts import accepted_receipt
+from comby.server.application.receipts import accepted_receipt, receipt_of
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import CommandKey
+from comby.server.ports.command_store import CommandStore
 from comby.server.ports.errors import StoreUnavailable
 
 Cover = Callable[[Receipt, frozenset[str] | None], Awaitable[None]]
@@ -53,8 +54,11 @@ class CommandBus:
         cover: Cover,
         ownership: Ownership,
         dispatch: Dispatch,
+        commands: CommandStore,
     ) -> None:
         """`dispatch` has a command dispatched by the instance at an address."""
+        self._commands = commands
+        self._tokens = tokens
         self._admission = admission
         self._lanes = lanes
         self._outcomes = outcomes
@@ -67,7 +71,9 @@ class CommandBus:
         self.stopping = False
         self.in_flight = InFlight(outcomes, limits)
         self.acceptance = Acceptance(self.in_flight, queue, lanes, tokens, limits, ownership, self.settle)
-        self.forwarding = Forwarding(self.in_flight, self.acceptance, ownership, dispatch, self._spawn, self._tell_end)
+        self.forwarding = Forwarding(
+            self.in_flight, self.acceptance, ownership, dispatch, self._spawn, self._tell_end, limits
+        )
 
     def holds(self, key: CommandKey) -> bool:
         """Tell whether a command is in this process."""
@@ -98,7 +104,7 @@ class CommandBus:
         pending.waiters.append(waiter)
         self.in_flight.add(pending)
         if not self._ownership.owns(pending.new.partition):
-            self.forwarding.send_to_owner(pending, request, waiter)
+            self.forwarding.send_to_owner(pending, request)
         elif self._may_run_at_once(pending, request):
             self.acceptance.enqueue(pending)
             self.acceptance.watch_age(pending)
@@ -201,9 +207,21 @@ class CommandBus:
             self.forwarding.store(pending)
         elif waiter.latest is not None or pending.durable:
             self._outcomes.remove(key, waiter)
-            waiter.answer(waiter.latest or accepted_receipt(key.request_id, pending.aggregate.aggregate_id))
+            latest = waiter.latest or accepted_receipt(key.request_id, pending.aggregate.aggregate_id)
+            if waiter.latest is None and not self.in_flight.has(pending):
+                self._spawn(self._answer_stored(key, waiter, latest))
+            else:
+                waiter.answer(latest)
         else:
             self.acceptance.store_now(pending)
+
+    async def _answer_stored(self, key: CommandKey, waiter: Waiter, latest: Receipt) -> None:
+        """End a wait for a command that is not here with the stage that the store has."""
+        try:
+            stored = await self._commands.get(key)
+        except StoreUnavailable:
+            stored = None
+        waiter.answer(latest if stored is None else receipt_of(stored, self._tokens))
 
     def _somebody_wants_projected(self, pending: Pending) -> bool:
         return any(waiter.goal is Stage.PROJECTED for waiter in pending.waiters) or self._outcomes.waiting(pending.key)

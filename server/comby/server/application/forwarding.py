@@ -1,4 +1,5 @@
-"""Forwarding: hands commands that are waited for to the instance that executes them, and stores all others for it to claim."""
+"""Forwarding: hands commands to the instance that executes them, in the order in which they came; and stores them for it to claim while it
+can not be reached."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -7,11 +8,14 @@ from comby.server.application.acceptance import Acceptance
 from comby.server.application.errors import FacadeError
 from comby.server.application.executor import Settlement
 from comby.server.application.in_flight import InFlight
+from comby.server.application.limits import Limits
 from comby.server.application.ownership import Ownership
-from comby.server.application.pending import Pending, Waiter
+from comby.server.application.pending import Pending
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.ports.peers import PeerUnreachable
 
+ANSWER_MARGIN = 0.05
+"""Seconds of a wait, but at most a quarter of it, that are kept for the way of the owner's answer."""
 Dispatch = Callable[[str, CommandRequest], Awaitable[Receipt]]
 """Has a command dispatched by the instance at an address; see Peers.dispatch."""
 
@@ -27,6 +31,7 @@ class Forwarding:
         dispatch: Dispatch,
         spawn: Callable[[Coroutine[None, None, None]], None],
         tell_end: Callable[[Pending, Settlement], None],
+        limits: Limits,
     ) -> None:
         self._in_flight = in_flight
         self._acceptance = acceptance
@@ -34,11 +39,12 @@ class Forwarding:
         self._dispatch = dispatch
         self._spawn = spawn
         self._tell_end = tell_end
+        self._limits = limits
 
-    def send_to_owner(self, pending: Pending, request: CommandRequest, waiter: Waiter) -> None:
-        """Forward a command that is waited for to the instance that owns it; store every other one, for its owner to claim."""
+    def send_to_owner(self, pending: Pending, request: CommandRequest) -> None:
+        """Forward a command to the instance that owns it; store it where nobody does, or where it was forwarded already."""
         address = self._ownership.address_of(pending.new.partition)
-        if waiter.goal is Stage.ACCEPTED or request.forwarded or not address:
+        if request.forwarded or not address:
             self._acceptance.accept(pending)
         else:
             pending.forwarded = address
@@ -57,7 +63,7 @@ class Forwarding:
 
     async def _forward(self, pending: Pending, request: CommandRequest, address: str) -> None:
         try:
-            receipt = await self._dispatch(address, replace(request, request_id=pending.key.request_id, forwarded=True))
+            receipt = await self._dispatch(address, self._forwarded(pending, request))
         except PeerUnreachable:
             if pending.forwarded and self._in_flight.has(pending):
                 self.store(pending)
@@ -65,6 +71,13 @@ class Forwarding:
             self._settle(pending, Settlement(error=error))
         else:
             self._settle(pending, Settlement(receipt))
+
+    def _forwarded(self, pending: Pending, request: CommandRequest) -> CommandRequest:
+        """Return what the owner is asked: to end the wait a little sooner, so that its answer is here in time."""
+        longest = self._limits.longest_wait
+        wait = longest if request.wait_timeout is None else min(request.wait_timeout, longest)
+        wait -= min(ANSWER_MARGIN, wait / 4)
+        return replace(request, request_id=pending.key.request_id, wait_timeout=wait, forwarded=True)
 
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         """Settle what the owner answered, unless the command is stored from here meanwhile: then the store tells its end."""

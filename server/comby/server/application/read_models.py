@@ -28,7 +28,7 @@ class ReadModels:
     async def state(self, kind: AggregateType, tenant_id: str, aggregate_id: str) -> Versioned[Any]:
         """Return a copy of an aggregate's state. Raises AggregateNotFound."""
         key = AggregateKey(tenant_id, kind.domain, aggregate_id.lower())
-        loaded = await self._repository.load(key, kind)
+        loaded = await self._repository.read(key, kind)
         if loaded.version == 0 or loaded.closed or loaded.kind is not kind:
             raise AggregateNotFound(kind.identifier, aggregate_id)
         state = kind.state()

@@ -44,6 +44,8 @@ class Repository:
         self._registry = registry
         self._limits = limits
         self._owns = owns
+        self.busy: Callable[[AggregateKey], bool] = lambda key: False
+        """Tells whether a command of an aggregate is in hand."""
         self._changes = 0
         self._cache: OrderedDict[AggregateKey, tuple[Loaded, int]] = OrderedDict()
         self._bytes = 0
@@ -86,6 +88,15 @@ class Repository:
         if self._owns is not None:
             for key in [key for key in self._cache if not self._owns(key)]:
                 self.forget(key)
+
+    async def read(self, key: AggregateKey, kind: AggregateType) -> Loaded:
+        """Return an aggregate for a reader: never older than what any instance has told anybody. Raises StoreUnavailable.
+
+        While a command of it is being committed here, another instance may have seen it in the store and told so: then the store is read.
+        """
+        if self._owns is not None and self.busy(key):
+            return await self.load_stored(key, kind)
+        return await self.load(key, kind)
 
     async def load(self, key: AggregateKey, kind: AggregateType) -> Loaded:
         """Return an aggregate as committed, from memory or from the store; at version 0 where it does not exist.

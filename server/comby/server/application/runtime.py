@@ -88,6 +88,7 @@ class Runtime:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)
         self.executor = Executor(decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle)
         self.lanes = Lanes(self.executor.execute, self.executor.begin)
+        self.repository.busy = self.lanes.busy
         self.outcomes = Outcomes()
         admission = Admission(self._registry, validation)
         self.commands = CommandBus(
@@ -100,6 +101,7 @@ class Runtime:
             self._cover,
             self.ownership,
             alone if self._clustering is None else self._clustering.peers.dispatch,
+            self._store.commands,
         )
         self.claims = Claims(self._store.commands, self.commands, admission, limits, self.ownership)
         self.records = CommandRecords(

@@ -74,6 +74,8 @@ class SharedOwnership(Ownership):
         self._woken = asyncio.Event()
         self._giving: asyncio.Task[None] | None = None
         self._given_at = float("-inf")
+        self._turn = asyncio.Lock()
+        self._left = False
 
     @property
     def partitions(self) -> frozenset[int] | None:
@@ -136,7 +138,9 @@ class SharedOwnership(Ownership):
         """Give everything back; what it served must have ended."""
         if self._giving is not None:
             await asyncio.gather(self._giving, return_exceptions=True)
-        self._held.clear()
+        async with self._turn:
+            self._left = True
+            self._held.clear()
         try:
             await self._instances.leave(self.this.instance_id)
         except StoreUnavailable:
@@ -160,6 +164,11 @@ class SharedOwnership(Ownership):
         )
 
     async def _round(self) -> None:
+        async with self._turn:
+            if not self._left:
+                await self._beat()
+
+    async def _beat(self) -> None:
         began = asyncio.get_running_loop().time()
         membership = await self._instances.beat(self.this.instance_id, lease=self._limits.lease)
         self._membership = membership

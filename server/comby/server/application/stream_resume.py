@@ -48,16 +48,17 @@ class StreamResume:
         in a stream that was just made.
         """
         end = await self._publisher.end(limit=1)
+        reached = checkpoint if known is None else max(checkpoint, known.position)
         if end.sequence == 0:
-            return self._at(oldest, end, lost=max(checkpoint - oldest, 0))
+            return self._at(oldest, end, lost=max(reached - oldest, 0))
         if known is not None and end.sequence > known.place.sequence:
             later = end.sequence - known.place.sequence
             end = await self._publisher.end(limit=min(later + 1, LOOK_BACK))
         if known is not None and (resumed := await self._from(known, end)) is not None:
             return resumed
-        if await self._is_whole(end.newest[:1], checkpoint):
+        if await self._is_whole(end.newest[:1], reached):
             return self._at(end.newest[0].position, end, genuine=True)
-        return await self._backwards(await self._publisher.end(limit=LOOK_BACK), checkpoint)
+        return await self._backwards(await self._publisher.end(limit=LOOK_BACK), reached)
 
     async def _from(self, known: Standing, end: StreamEnd) -> Resumed | None:
         """Go through what came after the known end; None where the stream is not the one that was left.
@@ -81,22 +82,22 @@ class StreamResume:
         place = StreamPlace(sequence=end.sequence, event_id=event_id if last_is_genuine else "")
         return Resumed(standing=Standing(position=position, place=place), foreign=foreign)
 
-    async def _backwards(self, end: StreamEnd, checkpoint: Position) -> Resumed:
-        """Look for the furthest event among the last messages; without any, the checkpoint is all that there is to go by."""
+    async def _backwards(self, end: StreamEnd, reached: Position) -> Resumed:
+        """Look for the furthest event among the last messages; without any, how far the stream once was is all that there is to go by."""
         best: StreamMessage | None = None
         for message in end.newest:
             if (best is None or message.position > best.position) and await self._is_genuine(message):
                 best = message
-                if best.position >= checkpoint:
+                if best.position >= reached:
                     break
         if best is None:
-            return self._at(checkpoint, end, foreign=len(end.newest))
+            return self._at(reached, end, foreign=len(end.newest))
         return self._at(
             best.position,
             end,
             genuine=best is end.newest[0],
             foreign=sum(message.sequence > best.sequence for message in end.newest),
-            lost=max(checkpoint - best.position, 0),
+            lost=max(reached - best.position, 0),
         )
 
     def _at(
@@ -105,8 +106,8 @@ class StreamResume:
         place = StreamPlace(sequence=end.sequence, event_id=end.newest[0].event_id if genuine else "")
         return Resumed(standing=Standing(position=position, place=place), foreign=foreign, lost=lost)
 
-    async def _is_whole(self, newest: Sequence[StreamMessage], checkpoint: Position) -> bool:
-        return bool(newest) and newest[0].position >= checkpoint and await self._is_genuine(newest[0])
+    async def _is_whole(self, newest: Sequence[StreamMessage], reached: Position) -> bool:
+        return bool(newest) and newest[0].position >= reached and await self._is_genuine(newest[0])
 
     async def _is_genuine(self, message: StreamMessage) -> bool:
         """Tell whether the log has the message's event where it says."""

@@ -114,6 +114,7 @@ def _request(message: instance_service_pb2.ForwardedCommand) -> CommandRequest:
         wait_timeout=message.wait_seconds,
         expected_version=Version(message.expected_version) if message.HasField("expected_version") else None,
         retried=message.retried,
+        not_before=message.not_before if message.HasField("not_before") else None,
         forwarded=True,
     )
 

@@ -20,6 +20,10 @@ class PlainServer(Error):
     """The server offers no TLS, and the client must not tell it anything without."""
 
 
+class NotPermitted(Error):
+    """The server does not permit what comby needs. A new connection finds out whether it does meanwhile."""
+
+
 class SingleClient(Client):
     """One connection, for as long as it lasts. `lost` is done when it is gone. Make it on the loop that it runs on."""
 
@@ -27,7 +31,6 @@ class SingleClient(Client):
         super().__init__()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.trouble: Exception | None = None
-        self.not_permitted = 0
         self._tls_only = tls
         self._dropped = dropped
 
@@ -42,7 +45,7 @@ class SingleClient(Client):
         if isinstance(error, SlowConsumerError):
             await self._dropped()
         elif NOT_PERMITTED in str(error).lower():
-            self.not_permitted += 1
+            self.lose(NotPermitted())
         else:
             self.trouble = error
 
@@ -72,10 +75,14 @@ class SingleClient(Client):
         writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
         if writer is not None:
             writer.transport.abort()
+        own = [self._reading_task, self._ping_interval_task, self._flusher_task]
+        own += [subscription._wait_for_msgs_task for subscription in self._subs.values()]
         try:
             await self.close()
         except OSError as error:
             self.trouble = error
+        if tasks := [task for task in own if task is not None]:
+            await asyncio.wait(tasks, timeout=1)
 
     def _connect_command(self) -> bytes:
         """Refuse to introduce oneself in the clear where TLS is wanted: the library would."""
@@ -88,8 +95,6 @@ class SingleClient(Client):
         self.lose(e)
 
     async def _process_err(self, err_msg: str) -> None:
-        """Take an error that the server tells: what is not permitted fails alone, everything else is the end of the connection."""
-        error = Error(f"nats: {err_msg}")
-        await self.noted(error)
-        if self.trouble is error:
-            self.lose()
+        """Take an error that the server tells as the end of the connection."""
+        await self.noted(Error(f"nats: {err_msg}"))
+        self.lose()

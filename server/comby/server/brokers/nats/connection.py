@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 
 from comby.server.application import incidents
 from comby.server.application.backoff import Backoff
-from comby.server.brokers.nats.client import PlainServer, SingleClient
+from comby.server.brokers.nats.client import NotPermitted, PlainServer, SingleClient
 from comby.server.brokers.nats.options import NatsOptions, tls_context
 from comby.server.ports.errors import BrokerUnavailable
 
@@ -22,6 +22,10 @@ ATTEMPT_SECONDS = 10.0
 PING_SECONDS = 1
 """Between pings; after three that are not answered the connection counts as lost."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 3.0
+STEADY_SECONDS = 5.0
+"""After which a connection is no try any more."""
+FLAPPING = 3
+"""Tries after which each further connection is not worth a line of the log."""
 TELL_SECONDS = 60.0
 """Between two lines of the log that tell that the broker is still away."""
 
@@ -88,10 +92,13 @@ class Connection:
                         await self._ready(client)
                 self._client = client
                 self._changed.set()
-                backoff.reset()
-                _log.info("broker connected", connection=self._name, server=server)
-                self._told = 0.0
-                await asyncio.wait((client.lost,))
+                if backoff.tries < FLAPPING:
+                    _log.info("broker connected", connection=self._name, server=server)
+                await asyncio.wait((client.lost,), timeout=STEADY_SECONDS)
+                if not client.lost.done():
+                    backoff.reset()
+                    self._told = 0.0
+                    await asyncio.wait((client.lost,))
                 self._note(client.trouble)
             except (NatsError, OSError, TimeoutError, ssl.SSLError) as error:
                 self._note(client.trouble or error)
@@ -154,6 +161,8 @@ def reason_of(error: Exception | None) -> str:
     """Tell an error in a few words: of what a server says only what is known to hold no secret."""
     if isinstance(error, PlainServer):
         return "the server offers no TLS"
+    if isinstance(error, NotPermitted):
+        return "not permitted"
     if isinstance(error, ssl.SSLError):
         return "TLS failed"
     if error is not None and "authorization" in str(error).lower():

@@ -9,7 +9,7 @@ from comby.server.ports.broker import Announcement, Broker
 
 
 class FirstChoice(Broker):
-    """Announces by one of two, and hears both."""
+    """Announces by one of two, and hears both. That holdings were given back is rare and urgent: it goes both ways."""
 
     def __init__(self, first: NatsBroker, second: Broker) -> None:
         self._first = first
@@ -17,7 +17,11 @@ class FirstChoice(Broker):
 
     async def announce(self, announcement: Announcement) -> None:
         """Tell the other instances."""
-        await (self._first if self._first.connected else self._second).announce(announcement)
+        connected = self._first.connected
+        if connected:
+            await self._first.announce(announcement)
+        if not connected or announcement.released:
+            await self._second.announce(announcement)
 
     async def announcements(self) -> AsyncIterator[Announcement]:
         """Yield what comes by either way."""

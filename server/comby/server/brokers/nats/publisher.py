@@ -15,7 +15,7 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from comby.server.brokers.nats import subjects as names
 from comby.server.brokers.nats.acks import NO_STREAM, Acks, Answer, NotStored, Stored
-from comby.server.brokers.nats.client import SingleClient
+from comby.server.brokers.nats.client import NotPermitted, SingleClient
 from comby.server.brokers.nats.connection import Connection
 from comby.server.brokers.nats.options import NatsOptions
 from comby.server.brokers.nats.stream import StreamState, prepared
@@ -30,12 +30,14 @@ from comby.server.ports.event_publisher import (
     StreamPlace,
 )
 
-IN_FLIGHT = 256
-"""Messages that are sent and not acknowledged."""
+IN_FLIGHT = 512
+"""Messages that are sent and not acknowledged. As many as a relay publishes at once: twice as fast as 256, since they leave in fewer pieces."""
 CONNECTED_SECONDS = 1.0
 """How long to wait for a connection that is being made."""
+REQUEST_SECONDS = 2.0
+"""How long the server may take for an answer."""
 ANSWER_SECONDS = 4.0
-"""How long the server may take for an answer, or for the next acknowledgement."""
+"""How long it may take for the next acknowledgement: it may have to wait for its disk, or for other servers."""
 READ_AT_ONCE = 8
 """Messages that are read together: each may be as large as an event."""
 WRONG_END = frozenset({10070, 10071})
@@ -57,7 +59,7 @@ class NatsEventPublisher(EventPublisher):
     async def end(self, *, limit: int) -> StreamEnd:
         """See that the stream is there, and return how it ends."""
         client = await self.connection.connected(CONNECTED_SECONDS)
-        jetstream = client.jetstream(timeout=ANSWER_SECONDS)
+        jetstream = client.jetstream(timeout=REQUEST_SECONDS)
         with _told(client):
             return await client.unless_lost(self._look(jetstream, limit))
 
@@ -148,9 +150,10 @@ def _message(raw: RawStreamMsg, sequence: int) -> StreamMessage:
 
 async def _answer(future: asyncio.Future[Answer]) -> Answer:
     """Wait for an acknowledgement: they come in the order in which messages were sent."""
-    await asyncio.wait((future,), timeout=ANSWER_SECONDS)
     if not future.done():
-        raise nats.errors.TimeoutError
+        await asyncio.wait((future,), timeout=ANSWER_SECONDS)
+        if not future.done():
+            raise nats.errors.TimeoutError
     return future.result()
 
 
@@ -158,7 +161,7 @@ def _stored(answer: Answer) -> Stored:
     if isinstance(answer, Stored):
         return answer
     if not isinstance(answer, NotStored):
-        raise BrokerUnavailable("the connection was lost")
+        raise nats.errors.ConnectionClosedError
     if answer.code in WRONG_END:
         raise StreamOvertaken("the stream ends elsewhere")
     if answer.code == NO_STREAM:
@@ -169,12 +172,9 @@ def _stored(answer: Answer) -> Stored:
 @contextmanager
 def _told(client: SingleClient) -> Iterator[None]:
     """Turn the errors of the library into those of the port."""
-    not_permitted = client.not_permitted
     try:
         yield
     except nats.errors.TimeoutError:
-        if client.not_permitted > not_permitted:
-            raise StreamRefused("what comby needs is not permitted to its user") from None
         raise BrokerUnavailable("the broker does not answer") from None
     except ServiceUnavailableError:
         raise BrokerUnavailable("JetStream is not there, or has no leader") from None
@@ -183,4 +183,6 @@ def _told(client: SingleClient) -> Iterator[None]:
             raise BrokerUnavailable(f"JetStream is not able to (error {error.err_code})") from None
         raise StreamRefused(f"JetStream refuses (error {error.err_code}: {error.description})") from None
     except (nats.errors.Error, OSError):
+        if isinstance(client.trouble, NotPermitted):
+            raise StreamRefused("what comby needs is not permitted to its user") from None
         raise BrokerUnavailable("the connection was lost") from None

@@ -3,7 +3,7 @@
 This runs for every command in the one thread of Python: tuples that are transposed at the end cost least.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, TypeAlias
 
 from comby.server.domain.identity import AggregateKey, CommandKey
@@ -22,20 +22,48 @@ from comby.server.ports.event_store import (
     Write,
 )
 from comby.server.stores.postgres import codes
+from comby.server.stores.postgres.literals import Argument, columns, numbers, optional_numbers, texts
 from comby.server.stores.postgres.row_changes import RowChanges
-from comby.server.stores.postgres.text import escaped_all
 from comby.server.stores.postgres.waiting_changes import WaitingChanges
 
-Column: TypeAlias = Sequence[Any]
+AsArgument: TypeAlias = Callable[[Any], Argument]
+
+
+def _bytes(values: Sequence[bytes]) -> Sequence[bytes]:
+    return values
+
+
+_NEW_COMMAND: Sequence[AsArgument] = (
+    numbers,  # the command's ordinal
+    texts,  # its domain
+    texts,  # and aggregate
+    numbers,  # partition
+    _bytes,  # fingerprint
+    texts,  # type
+    optional_numbers,  # expected version
+    optional_numbers,  # not before
+    numbers,  # attempts
+    _bytes,  # context
+    _bytes,  # command
+)
+_REQUEST: Sequence[AsArgument] = (
+    *[numbers] * 5,  # kind, command, item, end, version
+    _bytes,  # outcome
+    *[numbers] * 4,  # fence, epoch, last check, last event
+)
+_EVENT: Sequence[AsArgument] = (numbers, numbers, numbers, texts, texts, _bytes)
 
 _CHECK_END = 8
 """The place of `check_ends` in a request."""
 
 
 class Batch:
-    """Collects the requests of one batch. Raises ValueError for one that contradicts itself, before anything is sent."""
+    """Collects the requests of one batch. Raises ValueError for one that contradicts itself, before anything is sent.
 
-    def __init__(self, writes: Sequence[Write]) -> None:
+    `noted` are the models and stamps that the database has been told of.
+    """
+
+    def __init__(self, writes: Sequence[Write], noted: Set[tuple[str, str]] = frozenset()) -> None:
         self.writes = writes
         self.commands: dict[CommandKey, int] = {}
         self.checks: list[VersionCheck] = []
@@ -46,27 +74,28 @@ class Batch:
         self._requests: list[tuple[Any, ...]] = []
         self._check_columns: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
-        self._rows = RowChanges()
+        self.rows = RowChanges(noted)
         self._advances: list[tuple[int, int, int]] = []
         self._waiting = WaitingChanges()
         for write in writes:
             _ADD[type(write)](self, write)
 
-    def arguments(self) -> list[Any]:
+    def arguments(self) -> list[Argument]:
         """Return what follows the writer, the number, the incarnation and the sender."""
-        return [
-            *map(escaped_all, columns(list(self._aggregates), 3)),
-            *map(escaped_all, columns(list(self.commands), 2)),
-            list(self._partitions),
-            *_escaped(columns(list(self._consumers), 2), 0),
-            *_escaped(columns(self._new_commands, 11), 1, 2, 5),
-            *columns(self._requests, 10),
-            *columns(self._check_columns, 4),
-            *_escaped(columns(self._events, 6), 3, 4),
-            *self._rows.columns(),
-            *columns(self._advances, 3),
-            self._waiting.as_json(),
-        ]
+        found: list[Argument] = []
+        found += map(texts, columns(list(self._aggregates), 3))
+        found += map(texts, columns(list(self.commands), 2))
+        found.append(numbers(self._partitions))
+        names, generations = columns(list(self._consumers), 2)
+        found += texts(names), numbers(generations)
+        found += _as_arguments(columns(self._new_commands, 11), _NEW_COMMAND)
+        found += _as_arguments(columns(self._requests, 10), _REQUEST)
+        found += map(numbers, columns(self._check_columns, 4))
+        found += _as_arguments(columns(self._events, 6), _EVENT)
+        found += self.rows.arguments()
+        found += map(numbers, columns(self._advances, 3))
+        found.append(self._waiting.as_json())
+        return found
 
     def check_ordinals(self, number: int) -> range:
         """Return the ordinals of the checks of a request."""
@@ -108,7 +137,7 @@ class Batch:
                 (number, aggregates[event.key], event.version, event.type, event.request_id, event.record)
             )
         for state in write.states:
-            self._rows.add(number, state)
+            self.rows.add(number, state)
         target = write.command
         if isinstance(target, NewCommand):
             command, item = self._new(target)
@@ -159,12 +188,12 @@ class Batch:
         self._request(codes.RETRY, command=_ordinal(self.commands, write.key))
 
     def _refresh(self, write: RefreshState) -> None:
-        self._rows.add(self._number, write.state)
+        self.rows.add(self._number, write.state)
         self._request(codes.REFRESH, item=_ordinal(self._aggregates, write.key), version=write.version)
 
     def _advance(self, write: AdvanceConsumer) -> None:
         for row in write.rows:
-            self._rows.add(self._number, row)
+            self.rows.add(self._number, row)
         for change in write.waiting:
             self._waiting.add(self._number, change)
         consumer = _ordinal(self._consumers, (write.name, write.generation))
@@ -183,15 +212,8 @@ _ADD: dict[type[Write], Callable[[Batch, Any], None]] = {
 }
 
 
-def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Column]:
-    """Transpose rows of a width."""
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _escaped(found: list[Column], *texts: int) -> list[Column]:
-    for place in texts:
-        found[place] = escaped_all(found[place])
-    return found
+def _as_arguments(found: Sequence[Sequence[Any]], kinds: Sequence[AsArgument]) -> list[Argument]:
+    return [as_argument(column) for as_argument, column in zip(kinds, found, strict=True)]
 
 
 def _ordinal(known: dict[Any, int], key: Any) -> int:

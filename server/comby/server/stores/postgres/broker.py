@@ -22,10 +22,20 @@ LONGEST_PAUSE_SECONDS = 3.0
 """Between two attempts to connect, doubled each time: heard again within 5 s of the database's return."""
 
 
-class PostgresBroker(Broker):
-    """Hears what `open_postgres` lets other instances say; what this `sender` said is not heard."""
+@asynccontextmanager
+async def open_postgres_broker(url: str, sender: str) -> AsyncIterator[Broker]:
+    """Open the broker of an instance, in whose name `open_postgres` tells of commits. It connects when somebody listens."""
+    broker = PostgresBroker(url, sender)
+    try:
+        yield broker
+    finally:
+        broker.close()
 
-    def __init__(self, url: str, *, sender: str) -> None:
+
+class PostgresBroker(Broker):
+    """Hears what other instances say. One listener at a time."""
+
+    def __init__(self, url: str, sender: str) -> None:
         self._url = url
         self._sender = sender
         self._ear: Connection | None = None
@@ -38,11 +48,12 @@ class PostgresBroker(Broker):
             return
         payload = write_announcement(self._sender, announcement)
         try:
-            await self._ear.execute(statement("notify"), CHANNEL, payload, timeout=ANSWER_SECONDS)
+            await self._ear.fetchval(statement("notify"), CHANNEL, payload, timeout=ANSWER_SECONDS)
         except DRIVER_ERRORS as error:
             log.info("an announcement was lost: %s", type(error).__name__)
 
     async def announcements(self) -> AsyncIterator[Announcement]:
+        """Yield what others announce; EVERYTHING first, and after each time that the connection was made."""
         pause = LEAST_PAUSE_SECONDS
         while True:
             try:
@@ -54,9 +65,15 @@ class PostgresBroker(Broker):
                         if heard is not None:
                             yield heard
             except DRIVER_ERRORS as error:
-                log.warning("the database's notifications are not heard: %s", type(error).__name__)
+                log.warning("the notifications of the database are not heard: %s", type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._ear is not None:
+            self._ear.terminate()
+            self._ear = None
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[Connection]:
@@ -64,7 +81,7 @@ class PostgresBroker(Broker):
         try:
             connection.add_termination_listener(lambda _: self._something.set())
             await connection.add_listener(CHANNEL, self._hear)
-            self._ear = connection
+            self._ear, self._heard = connection, None
             yield connection
         finally:
             self._ear = None
@@ -78,7 +95,7 @@ class PostgresBroker(Broker):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._something.wait()
             except TimeoutError:
-                await connection.execute(statement("look"), timeout=ANSWER_SECONDS)
+                await connection.fetchval(statement("look"), timeout=ANSWER_SECONDS)
         return not connection.is_closed()
 
     def _hear(self, connection: Any, process: int, channel: str, payload: object) -> None:

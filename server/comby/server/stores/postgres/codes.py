@@ -1,13 +1,12 @@
-"""The numbers that Python and `comby.append` (migrations/0007_append.sql) have in common."""
+"""The numbers that Python and `comby.append` (migrations/0008_append.sql) have in common."""
 
 from comby.server.ports.command_store import CommandStatus
 
 ACCEPT, START, FINISH, FINISH_NEW, CANCEL, RETRY, REFRESH, ADVANCE = range(1, 9)
 """The kinds of requests."""
 
-COMMITTED, ACCEPTED, KNOWN, STARTED, NOT_OPEN, MOVED, CONFLICT, REFRESHED, ADVANCED, CHECKPOINT_MOVED, FENCED = range(
-    1, 12
-)
+COMMITTED, ACCEPTED, KNOWN, STARTED, NOT_OPEN, MOVED = range(1, 7)
+CONFLICT, REFRESHED, ADVANCED, CHECKPOINT_MOVED, FENCED, BEHIND = range(7, 13)
 """The verdicts."""
 
 STATUSES = (

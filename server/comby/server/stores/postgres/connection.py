@@ -24,14 +24,19 @@ STATEMENTS_KEPT = 100
 
 async def connect(url: str) -> Connection:
     """Connect and configure the session. Raises the driver's errors."""
-    connection = await asyncpg.connect(
-        url,
-        timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
-        statement_cache_size=STATEMENTS_KEPT,
-        max_cached_statement_lifetime=0,
-        server_settings={"application_name": "comby"},
-    )
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            statement_cache_size=STATEMENTS_KEPT,
+            max_cached_statement_lifetime=0,
+            server_settings={"application_name": "comby"},
+        )
+    except asyncpg.InterfaceError:
+        raise
+    except ValueError:  # what the driver raises for some URLs
+        raise asyncpg.ClientConfigurationError("the URL can not be read") from None
     try:
         await connection.execute(statement("configure_session"), timeout=CONNECT_SECONDS)
     except BaseException:
@@ -44,5 +49,8 @@ async def close(connection: Connection) -> None:
     """Close a connection, in order where the database still answers."""
     try:
         await connection.close(timeout=CLOSE_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise

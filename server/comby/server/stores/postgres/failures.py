@@ -8,7 +8,7 @@ from comby.server.ports.errors import StoreIncompatible, StoreUnavailable
 
 log = logging.getLogger("comby.store")
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Everything that asyncpg raises because of the database or the way to it; a time-out is an OSError."""
 
 OTHER_INCARNATION = "CB002"
@@ -24,6 +24,7 @@ def lost(error: BaseException) -> bool:
         (
             OSError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
             asyncpg.IdleInTransactionSessionTimeoutError,
@@ -33,6 +34,8 @@ def lost(error: BaseException) -> bool:
 
 def unavailable(error: BaseException) -> StoreUnavailable:
     """Log the kind and code of a driver's error, and return what the caller is told."""
+    if isinstance(error, StoreUnavailable):
+        return error
     code = getattr(error, "sqlstate", None)
     log.error("the database failed: %s, SQLSTATE %s", type(error).__name__, code)
     if code == OTHER_INCARNATION:
@@ -58,6 +61,7 @@ def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:
 
 
 def refuse_unstorable(error: BaseException) -> None:
-    """Raise ValueError for a value that the driver can not send, such as a number of more than 64 bits: a bug of the caller."""
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+    """Raise ValueError for a value that can not be sent or held, such as a number of more than 64 bits: a bug of the caller."""
+    sent = not (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
+    if not sent or isinstance(error, asyncpg.NumericValueOutOfRangeError):
         raise ValueError("a value can not be stored") from None

@@ -5,7 +5,7 @@ from typing import Any
 
 from comby.server.domain.identity import Version
 from comby.server.ports.read_model_store import OrderedRow, ReadModelStore, RowQuery, StoredRow
-from comby.server.stores.postgres.row_changes import fields_json
+from comby.server.stores.postgres.row_entries import bounds, entries, entry, value_of
 from comby.server.stores.postgres.session import Session
 from comby.server.stores.postgres.text import escaped, escaped_all, unescaped
 
@@ -33,7 +33,7 @@ class PostgresReadModelStore(ReadModelStore):
     async def list(self, query: RowQuery, *, limit: int) -> Sequence[OrderedRow]:
         name, arguments = await self._listing(query)
         rows = await self._session.rows(name + ("_descending" if query.descending else ""), *arguments, limit)
-        return [OrderedRow(_row(*row), unescaped(value)) for *row, value in rows]
+        return [OrderedRow(_row(*row), value_of(found)) for *row, found in rows]
 
     async def stale(self, model: str, *, stamp: str, limit: int) -> Sequence[tuple[str, str]]:
         rows = await self._session.rows("stale_rows", escaped(model), escaped(stamp), limit)
@@ -46,21 +46,21 @@ class PostgresReadModelStore(ReadModelStore):
     async def _listing(self, query: RowQuery) -> tuple[str, Sequence[Any]]:
         """Choose the statement whose index leaves least to look at, and return its arguments without the limit."""
         model = [escaped(query.model), escaped(query.tenant_id)]
-        after_value, after_key = map(escaped, query.after) if query.after else (None, None)
-        order, filter = escaped(query.order_by), fields_json(query.filter)
-        if not query.filter and not order:
+        filter = entries(query.filter)
+        after_key = escaped(query.after[1]) if query.after else None
+        if not query.order_by and not filter:
             return "list_rows_by_key", [*model, after_key]
-        if not query.filter:
-            return "list_rows_by_field", [*model, order, after_value, after_key, filter]
-        names, values = escaped_all(list(query.filter)), escaped_all(list(query.filter.values()))
-        row = await self._session.row("count_few", *model, names, values, FEW)
+        order = [*bounds(query.order_by), entry(query.order_by, query.after[0]) if query.after else None, after_key]
+        if not filter:
+            return "list_rows_by_field", [*model, *order, filter]
+        row = await self._session.row("count_few", *model, filter, FEW)
         assert row is not None
-        field, value, found = row
-        if not order:
-            return "list_rows_by_filter", [*model, field, value, after_key, filter]
+        driving, found = row
+        if not query.order_by:
+            return "list_rows_by_filter", [*model, driving, after_key, filter]
         if found < FEW:
-            return "list_rows_by_few", [*model, field, value, order, after_value, after_key, filter]
-        return "list_rows_by_field", [*model, order, after_value, after_key, filter]
+            return "list_rows_by_few", [*model, driving, *order, filter]
+        return "list_rows_by_field", [*model, *order, filter]
 
 
 def _row(key: str, row: bytes, stamp: str, version: int) -> StoredRow:

@@ -29,7 +29,10 @@ class Readers:
     async def run(self, work: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
         """Do work that may be done twice: once more where an idle connection turned out to be lost. Raises StoreUnavailable."""
         try:
-            await asyncio.wait_for(self._turns.acquire(), TURN_SECONDS)
+            async with asyncio.timeout(
+                TURN_SECONDS
+            ):  # wait_for of Python 3.11 may swallow that the caller is cancelled
+                await self._turns.acquire()
         except TimeoutError:
             raise StoreUnavailable("the database is too slow for what is asked of it") from None
         try:

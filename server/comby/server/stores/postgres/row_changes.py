@@ -1,12 +1,11 @@
 """The changes of read models' rows in a batch, as arguments of `comby.append`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Set
 from typing import Any
 
-import orjson
-
 from comby.server.ports.read_model_store import DeleteRow, PutRow
-from comby.server.stores.postgres.text import escaped, escaped_all
+from comby.server.stores.postgres.literals import Argument, columns, numbers, quoted, texts
+from comby.server.stores.postgres.row_entries import joined
 
 LONGEST_KEY = 1_000
 """Bytes of a row's key: it has to fit beside an indexed value in a third of a page of the index."""
@@ -15,7 +14,10 @@ LONGEST_KEY = 1_000
 class RowChanges:
     """Collects changes; the last one of a row that is written counts, so each row has a place of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Set[tuple[str, str]]) -> None:
+        self.stamps: set[tuple[str, str]] = set()
+        """Models and stamps of the rows that the database was not yet told of."""
+        self._noted = noted
         self._places: dict[tuple[str, str, str], int] = {}
         self._changes: list[tuple[Any, ...]] = []
 
@@ -29,24 +31,28 @@ class RowChanges:
         if place is None:
             place = self._places[name] = len(self._places) + 1
         if isinstance(change, PutRow):
-            fields = fields_json(change.fields)
-            self._changes.append((request, place, *name, change.version, change.stamp, fields, change.row))
+            stamp = (change.model, change.stamp)
+            if stamp not in self._noted:
+                self.stamps.add(stamp)
+            entries = joined(change.fields)
+            self._changes.append((request, place, *name, change.version, change.stamp, entries, change.row))
         else:
-            self._changes.append((request, place, *name, 0, "", None, None))
+            self._changes.append((request, place, *name, 0, "", "", None))
 
-    def columns(self) -> list[Sequence[Any]]:
+    def arguments(self) -> list[Argument]:
         """Return the arguments."""
-        if not self._changes:
-            return [()] * 9
-        found: list[Sequence[Any]] = list(zip(*self._changes, strict=True))
-        for place in (2, 3, 4, 6):
-            found[place] = escaped_all(found[place])
-        return found
-
-
-def fields_json(fields: Mapping[str, str]) -> str:
-    """Return indexed fields as JSON, with names and values escaped."""
-    text = orjson.dumps(fields).decode()
-    if "\\u000" not in text:
-        return text
-    return orjson.dumps({escaped(name): escaped(value) for name, value in fields.items()}).decode()
+        requests, places, models, tenants, keys, versions, stamps, entries, contents = columns(self._changes, 9)
+        stamp_models, stamp_names = columns(sorted(self.stamps), 2)
+        return [
+            numbers(requests),
+            numbers(places),
+            texts(models),
+            texts(tenants),
+            texts(keys),
+            numbers(versions),
+            texts(stamps),
+            quoted(entries),
+            contents,
+            texts(stamp_models),
+            texts(stamp_names),
+        ]

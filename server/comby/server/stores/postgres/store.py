@@ -13,7 +13,7 @@ from comby.server.stores.postgres.connector import Connector
 from comby.server.stores.postgres.event_store import PostgresEventStore
 from comby.server.stores.postgres.failures import DRIVER_ERRORS, refused
 from comby.server.stores.postgres.identity import recognise
-from comby.server.stores.postgres.instance_store import LEASE_SECONDS, PostgresInstanceStore
+from comby.server.stores.postgres.instance_store import PostgresInstanceStore
 from comby.server.stores.postgres.migrations import migrate
 from comby.server.stores.postgres.read_model_store import PostgresReadModelStore
 from comby.server.stores.postgres.readers import Readers
@@ -37,14 +37,12 @@ class PostgresStore(Store):
 
 
 @asynccontextmanager
-async def open_postgres(
-    url: str, *, sender: str | None = None, lease: float = LEASE_SECONDS
-) -> AsyncIterator[PostgresStore]:
+async def open_postgres(url: str, *, sender: str | None = None) -> AsyncIterator[PostgresStore]:
     """Open the store of a URL, and create its schema if it is missing.
 
     URLs are those of libpq, `postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=…`. With a `sender` each commit
-    that others may wait for is announced by a notification in that name, see `PostgresBroker`. `lease` is in seconds, see
-    `PostgresInstanceStore`. Raises StoreIncompatible and StoreUnavailable.
+    that others may wait for is announced by a notification in that name, see `PostgresBroker`. Raises StoreIncompatible and
+    StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
         connector = Connector(url)
@@ -69,7 +67,7 @@ async def open_postgres(
             snapshots=PostgresSnapshotStore(session),
             checkpoints=PostgresCheckpointStore(session),
             read_models=PostgresReadModelStore(session),
-            instances=PostgresInstanceStore(session, lease=lease),
+            instances=PostgresInstanceStore(session),
         )
 
 

@@ -10,6 +10,7 @@ from comby.server.domain.identity import CommandKey, Position, Version
 from comby.server.ports.checkpoint_store import Advanced, CheckpointMoved
 from comby.server.ports.command_store import StoredCommand
 from comby.server.ports.event_store import (
+    Behind,
     CommandAccepted,
     CommandKnown,
     CommandMoved,
@@ -71,6 +72,8 @@ class Answer:
                 return CheckpointMoved(None if value is None else Position(value))
             case codes.FENCED:
                 return Fenced()
+            case codes.BEHIND:
+                return Behind()
         raise AssertionError(f"the append answered {code}")
 
     def _shown(self, ordinal: int, commands: Commands) -> StoredCommand:

@@ -41,12 +41,13 @@ class Writer:
         self._sender = sender
         self._id = str(uuid.uuid4())
         self._number = 0
+        self._noted: set[tuple[str, str]] = set()
         self._lock = asyncio.Lock()
         self._closed = False
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
         """Decide and write a batch; everything is on disk when it returns. Raises StoreUnavailable and ValueError."""
-        batch = Batch(writes)
+        batch = Batch(writes, self._noted)
         if not writes:
             return []
         return await asyncio.shield(self._commit(batch))
@@ -94,6 +95,7 @@ class Writer:
     async def _append(self, connection: Connection, batch: Batch, arguments: list[Any]) -> list[Verdict]:
         record = await connection.fetchrow(self._sql["append"], *arguments)
         assert record is not None
+        self._noted |= batch.rows.stamps
         answer = Answer(batch, record)
         return answer.verdicts(await self._stored(connection, answer.shown) if answer.shown else {})
 

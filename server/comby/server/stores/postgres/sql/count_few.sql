@@ -1,13 +1,13 @@
--- The most selective field of a filter, and how many rows it leaves, counted up to a few.
-select wanted.field, wanted.value,
+-- The most selective entry of a filter, and how many rows it leaves, counted up to a few.
+select wanted.entry,
   (
     select count(*)
     from (
-      select from comby.row_fields as entry
-      where entry.model = $1 and entry.tenant_id = $2 and entry.field = wanted.field and entry.value = wanted.value
-      limit $5
+      select from comby.row_entries as stored
+      where stored.model = $1 and stored.tenant_id = $2 and stored.entry = wanted.entry
+      limit $4
     ) as counted
   ) as found
-from unnest($3::text[], $4::text[]) as wanted (field, value)
+from unnest($3::text[]) as wanted (entry)
 order by found
 limit 1

@@ -7,7 +7,7 @@ from unnest($2::text[]) as wanted (status)
 cross join lateral (
   (
     select * from comby.commands
-    where wanted.status = 'executed' and tenant_id = $1 and status = 'executed' and accept_seq < $4 and ($3 = '' or type = $3)
+    where wanted.status = 'executed' and tenant_id || '' = $1 and status = 'executed' and accept_seq < $4 and ($3 = '' or type = $3)
     order by accept_seq desc
     limit $5
   )

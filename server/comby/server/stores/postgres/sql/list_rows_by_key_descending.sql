@@ -1,5 +1,5 @@
-select entry.key, entry.row, entry.stamp, entry.version, '' as value
-from comby.rows as entry
-where entry.model = $1 and entry.tenant_id = $2 and ($3::text is null or entry.key < $3)
-order by entry.key desc
+select stored.key, stored.row, stored.stamp, stored.version, '' as entry
+from comby.rows as stored
+where stored.model = $1 and stored.tenant_id = $2 and ($3::text is null or stored.key < $3)
+order by stored.key desc
 limit $4

@@ -1,6 +1,7 @@
 -- The instances that serve the log, and what each owns. Heartbeats are on this database's clock.
 create table comby.instances (
   instance_id  text    collate "C" not null primary key,
+  name         text    collate "C" not null, -- kept over restarts
   address      text    collate "C" not null,
   eligible     boolean not null,
   version      text    collate "C" not null,
@@ -20,19 +21,20 @@ create table comby.duties (
   epoch bigint not null
 ) with (fillfactor = 50);
 
--- Registers an instance, and sees that there is a row for each partition and duty. Instances that have been silent for a day and own
--- nothing are forgotten.
+-- Registers an instance, and sees that there is a row for each partition and duty. Other instances of its name have ended: they are forgotten,
+-- and what they own may be taken. Instances that have been silent for a day and own nothing are forgotten too.
 create function comby.join_instance(
-  joining text, new_address text, new_eligible boolean, new_version text, partition_count integer, duty_names text[]
+  joining text, new_name text, new_address text, new_eligible boolean, new_version text, partition_count integer, duty_names text[]
 ) returns void language plpgsql as $$
 declare
   now constant bigint := comby.clock();
 begin
   perform pg_advisory_xact_lock(comby.append_lock());
-  insert into comby.instances (instance_id, address, eligible, version, started_at, heartbeat_at)
-  values (joining, new_address, new_eligible, new_version, now, now)
+  delete from comby.instances where name = new_name and instance_id <> joining;
+  insert into comby.instances (instance_id, name, address, eligible, version, started_at, heartbeat_at)
+  values (joining, new_name, new_address, new_eligible, new_version, now, now)
   on conflict (instance_id) do update
-  set address = excluded.address, eligible = excluded.eligible, version = excluded.version,
+  set name = excluded.name, address = excluded.address, eligible = excluded.eligible, version = excluded.version,
       started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at;
   insert into comby.partitions (partition, owner, epoch)
   select number, null, 0 from generate_series(0, partition_count - 1) as number
