@@ -60,11 +60,12 @@ class Writer:
                 await close(self._connection)
 
     async def _commit(self, batch: Batch) -> list[Verdict]:
+        of_batch = batch.arguments()  # made while the batch before is being written
         async with self._lock:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             self._number += 1
-            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *batch.arguments()]
+            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *of_batch]
             connection = await self._connected()
             try:
                 return await self._append(connection, batch, arguments)
