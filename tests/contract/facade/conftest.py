@@ -35,10 +35,14 @@ STORES: dict[str, Callable[[Path], str]] = {
     "sqlite-memory": lambda directory: "sqlite://:memory:",
     "sqlite-file": lambda directory: f"sqlite:///{directory / 'bank.db'}",
     "postgres": postgres,
-    "postgres-twice": postgres,
 }
+TWICE = {"postgres-twice": postgres}
 SEVERAL = {"postgres-twice": 2}
-"""How many instances serve a store; every call goes to the next one."""
+"""How many instances serve a store."""
+OVER_SEVERAL = frozenset(
+    {"test_idempotency", "test_versions", "test_several_aggregates", "test_records", "test_live_queries"}
+)
+"""The suites that are run over several instances too; the others tell what is true of one."""
 DURABLE = [name for name in STORES if name != "sqlite-memory"]
 """Stores that are still there when they are opened again: `@pytest.mark.parametrize("store", DURABLE, indirect=True)`."""
 
@@ -103,10 +107,18 @@ def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=list(STORES))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test over the stores, unless it says itself over which."""
+    own = any("store" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "store" in metafunc.fixturenames and not own:
+        several = TWICE if metafunc.module.__name__.rpartition(".")[2] in OVER_SEVERAL else {}
+        metafunc.parametrize("store", [*STORES, *several], indirect=True)
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
-    return STORES[request.param](tmp_path)
+    return (STORES | TWICE)[request.param](tmp_path)
 
 
 @pytest.fixture

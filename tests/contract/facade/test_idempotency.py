@@ -10,7 +10,7 @@ from comby.server.application.errors import RequestIdReused
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, Stage
 from tests.contract.facade.bank_calls import account, executed, new_id, opened, sent
-from tests.contract.facade.conftest import DURABLE, Serve, Service
+from tests.contract.facade.conftest import DURABLE, STORES, Serve, Service
 from tests.contract.facade.driver import Refused, Sent
 from tests.domains.bank.v1.bank_pb2 import CloseAccount, Deposit, DepositAtGate, OpenAccount, Withdraw
 
@@ -179,6 +179,7 @@ async def test_ids_are_remembered_across_a_restart(serve: Serve) -> None:
     assert 1 == balance
 
 
+@pytest.mark.parametrize("store", list(STORES), indirect=True)  # among several instances a bound is exact to a second
 async def test_a_command_that_fails_a_bound_leaves_its_id_free(serve: Serve) -> None:
     async with serve(limits=Limits(open_commands_per_tenant=1)) as service:
         gate = service.controls.gate("shut")

@@ -46,9 +46,13 @@ class Level:
 
     async def moved(self, timeout: float | None) -> None:
         """Wait for the next move, at most `timeout` seconds."""
+        await asyncio.wait((self.next_move(),), timeout=timeout)
+
+    def next_move(self) -> asyncio.Future[None]:
+        """Return what is done with the next move. All who wait share it: it is not to be cancelled."""
         if self._moved is None:
             self._moved = asyncio.get_running_loop().create_future()
-        await asyncio.wait((self._moved,), timeout=timeout)
+        return self._moved
 
 
 class EventBus(Level):

@@ -48,6 +48,7 @@ from comby.server.ports.event_store import (
     Committed,
     Fenced,
     FinishCommand,
+    NewEvent,
     StartCommand,
     Verdict,
     VersionConflict,
@@ -69,13 +70,18 @@ class Settlement:
     """How a command left the executor: with a receipt, or with an error that says nothing of it is stored; or `returned`, because another
     instance owns its partition, or another command comes first.
 
-    `event_types` are None where the command was executed before, and its events would have to be looked up.
+    `events` are None where the command was executed before, and its events would have to be looked up.
     """
 
     receipt: Receipt | None = None
     error: FacadeError | None = None
-    event_types: frozenset[str] | None = None
+    events: tuple[NewEvent, ...] | None = None
     returned: bool = False
+
+    @property
+    def event_types(self) -> frozenset[str] | None:
+        """The types of the events that the command caused."""
+        return None if self.events is None else frozenset([event.type for event in self.events])
 
 
 class Executor:
@@ -100,7 +106,7 @@ class Executor:
         self._settle = settle
         self._snapshots: set[asyncio.Task[None]] = set()
 
-    def begin(self, pending: Pending, ended: Callable[[bool], None]) -> bool:
+    def begin(self, pending: Pending, ended: Callable[[Pending, bool], None]) -> bool:
         """Begin a command that is not stored without a task of its own, where nothing but its commit has to be awaited.
 
         Answer False when it can not be done. Otherwise `ended` is called once: with True when `execute` has to go on
@@ -115,25 +121,27 @@ class Executor:
             return False
         if decision is None:
             return False
-        future = self._queue.submit(_finish(pending, decision))
-        future.add_done_callback(partial(self._end, pending, decision, ended))
+        self._queue.write(_finish(pending, decision), partial(self._end, pending, decision, ended))
         return True
 
     def _end(
-        self, pending: Pending, decision: Decision, ended: Callable[[bool], None], future: asyncio.Future[Verdict]
+        self,
+        pending: Pending,
+        decision: Decision,
+        ended: Callable[[Pending, bool], None],
+        verdict: Verdict | StoreUnavailable,
     ) -> None:
         """Settle a command that was begun at once, or leave it to `execute`."""
-        if future.cancelled():
-            return
         settlement: Settlement | None = Settlement(error=Unavailable())
         try:
-            settlement = self._settlement(pending, decision, future.result())
-        except StoreUnavailable:
-            self._forget(pending)
+            if isinstance(verdict, StoreUnavailable):
+                self._forget(pending)
+            else:
+                settlement = self._settlement(pending, decision, verdict)
         finally:
             if settlement is not None:
                 self._settle(pending, settlement)
-            ended(settlement is None)
+            ended(pending, settlement is None)
 
     async def execute(self, pending: Pending) -> None:
         """Carry a command to its end; it is executed, refused, parked, or was finished elsewhere."""
@@ -283,7 +291,7 @@ class Executor:
             token=self._tokens.make(verdict.last),
             event_ids=decision.event_ids,
         )
-        return Settlement(receipt, event_types=frozenset(event.type for event in decision.events))
+        return Settlement(receipt, events=decision.events)
 
     def _remember(self, decision: Decision) -> None:
         for written in decision.written:
@@ -299,6 +307,11 @@ class Executor:
             await self._repository.save_snapshot(written.key, written.kind, written.loaded.version, written.state)
         except StoreUnavailable:
             _log.warning("snapshot not saved", aggregate=written.kind.identifier)
+
+    def _forget_all(self, decision: Decision) -> None:
+        """Drop what a decision rested on: the command was stored before, perhaps just now and its verdict lost."""
+        for check in decision.checks:
+            self._repository.forget(check.key)
 
     def _forget(self, pending: Pending) -> None:
         self._repository.forget(pending.aggregate)

@@ -211,7 +211,7 @@ class Projections:
         projection = self.live(name).projection
         async with self._reconciling:
             rows = [row for row in await self._store.checkpoints.consumers() if row.name == name]
-            if name in self._building or any(not row.live for row in rows):
+            if self._building.get(name) in self._switches or any(not row.live for row in rows):
                 raise RebuildRunning(name)
             await self._create(projection, max(row.generation for row in rows) + 1, live=False)
         await self.reconcile()

@@ -69,7 +69,8 @@ class Subscriptions:
         filter = self._filter(request.selection)
         self._open += 1
         try:
-            head = self._tail.level.position
+            # The store's, not the tail's: the caller may have been told of more by another instance.
+            head = await self._events.head()
             cursor = await self._start(request, head)
             yield Confirmed(str(uuid4()), self._events.identity, head, cursor)
             async for message in self._follow(cursor, filter, request.heartbeat):
@@ -121,11 +122,8 @@ class Subscriptions:
         """Wait for the tail to move on, or the stop; answer False when the heartbeat is due first."""
         if self._tail.level.position > cursor:
             return True
-        moved = asyncio.get_running_loop().create_task(self._tail.level.above(cursor))
-        try:
-            done, _ = await asyncio.wait((moved, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            moved.cancel()
+        move = self._tail.level.next_move()
+        done, _ = await asyncio.wait((move, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
 
     async def _start(self, request: SubscribeRequest, head: Position) -> Position:
@@ -142,9 +140,7 @@ class Subscriptions:
             case FromHead():
                 return head
         if start > head:
-            head = await self._events.head()
-            if start > head:
-                raise PositionBeyondHead(position=start, head=head)
+            raise PositionBeyondHead(position=start, head=head)
         return start
 
     async def read(self, request: ReadRequest) -> AsyncIterator[EventBatch]:

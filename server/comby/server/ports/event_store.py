@@ -286,6 +286,11 @@ class EventStore(ABC):
     def unclean(self) -> bool:
         """Tell whether the store was not closed in order the last time that it was open."""
 
+    @property
+    def commits_at_once(self) -> int:
+        """How many commits may be under way at once; they take effect in the order in which they were begun."""
+        return 1
+
     @abstractmethod
     async def head(self) -> Position:
         """Return the last committed position; 0 for an empty log."""

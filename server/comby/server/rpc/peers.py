@@ -11,7 +11,7 @@ from grpc import aio
 
 from comby.cluster.v1 import instance_service_pb2
 from comby.facade.v1 import context_pb2
-from comby.server.application.errors import FACADE_DOMAIN, StoredError
+from comby.server.application.errors import FACADE_DOMAIN, FacadeError, RequestIdReused, StoredError
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.domain.identity import Position, Version
@@ -191,10 +191,12 @@ def _receipt(outcome: instance_service_pb2.ForwardedOutcome) -> Receipt:
     )
 
 
-def _error(status: status_pb2.Status) -> StoredError:
-    """Return an error as the other instance told it."""
+def _error(status: status_pb2.Status) -> FacadeError:
+    """Return an error as the other instance told it; one that this process tells apart is of its own kind again."""
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
+            if (info.domain, info.reason) == (FACADE_DOMAIN, RequestIdReused.reason):
+                return RequestIdReused(info.metadata["request_id"])
             return StoredError(info.reason, info.domain, dict(info.metadata))
     return StoredError("INTERNAL", FACADE_DOMAIN, {})

@@ -31,6 +31,10 @@ class SqliteEventStore(EventStore):
     def unclean(self) -> bool:
         return self._session.writing.unclean
 
+    @property
+    def commits_at_once(self) -> int:
+        return self._session.writing.commits_at_once
+
     async def head(self) -> Position:
         return self._session.head
 

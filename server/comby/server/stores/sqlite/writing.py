@@ -16,11 +16,13 @@ from comby.server.stores.sqlite.writer import Writer
 class Writing(ABC):
     """The one writer of an open store. Every method raises StoreUnavailable when the database fails or is closed.
 
-    `identity` is the log's; `unclean` tells that the store was not closed in order the last time.
+    `identity` is the log's; `unclean` tells that the store was not closed in order the last time. `commits_at_once` is as
+    `EventStore` has it.
     """
 
     identity: LogIdentity
     unclean: bool
+    commits_at_once = 1
 
     @property
     @abstractmethod

@@ -60,7 +60,10 @@ async def writing_in_process(path: Path, *, durable: bool, lock: int) -> AsyncIt
 
 
 class ProcessWriting(Writing):
-    """A writer in another process. Requests are answered in the order in which they were made."""
+    """A writer in another process. Requests are answered in the order in which they were made; batches that wait there together are
+    written in one transaction."""
+
+    commits_at_once = 3
 
     def __init__(self, path: Path, *, durable: bool, lock: int) -> None:
         self._path = path.absolute()
