@@ -35,13 +35,16 @@ class Server:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Return the processor time used so far, in seconds."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Return the processor time used so far, in seconds, by the process and those that it has started."""
+        times = [process.cpu_times() for process in self._processes()]
+        return float(sum(one.user + one.system for one in times))
 
     def rss_mib(self) -> float:
-        """Return the resident memory, in MiB."""
-        return float(self.process.memory_info().rss) / 2**20
+        """Return the resident memory, in MiB, of the process and those that it has started."""
+        return float(sum(process.memory_info().rss for process in self._processes())) / 2**20
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
 
 @contextmanager

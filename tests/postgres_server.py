@@ -77,7 +77,18 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server, and wait until it answers. One that ended in disorder may leave its port or memory in use for a moment."""
+        ready = [self.binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + STARTING_SECONDS
+        self._launch()
+        while subprocess.run([*map(str, ready)]).returncode:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not start:\n{self._log.read_text()}")
+            if self._process is None or self._process.poll() is not None:
+                self._launch()
+            time.sleep(0.02)
+
+    def _launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self._data],
@@ -86,12 +97,6 @@ class PostgresServer:
                 cwd=self._directory,
                 user=self._user,
             )
-        ready = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        deadline = time.monotonic() + STARTING_SECONDS
-        while subprocess.run(ready).returncode:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL does not start:\n{self._log.read_text()}")
-            time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT is fast and in order, SIGQUIT immediate, as in a crash."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import shutil
 import signal
@@ -11,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
+TIED = Path(__file__).with_name("tied_program.py")
 PROGRAM = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 class NatsServer:
@@ -55,15 +56,14 @@ class NatsServer:
         )
         with (self._folder / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, "-c", str(configuration)],
+                [sys.executable, "-I", "-S", str(TIED), PROGRAM, "-c", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, self.log()
+            assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.log()}"
             for file in ports.glob("*.ports"):
                 with contextlib.suppress(json.JSONDecodeError):  # half written
                     self._port = int(json.loads(file.read_text())["nats"][0].rpartition(":")[2])
@@ -85,8 +85,11 @@ class NatsServer:
             self._process.wait(STOP_SECONDS)
 
     def pause(self) -> None:
-        """Let it hang, with all its connections open."""
-        self._running().send_signal(signal.SIGSTOP)
+        """Let it hang, with all its connections open. Returns once it does."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let it go on."""
@@ -171,8 +174,3 @@ class Way:
         finally:
             self._writers.discard(sink)
             sink.transport.abort()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

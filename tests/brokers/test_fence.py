@@ -12,7 +12,8 @@ import nats
 
 from comby.server.brokers.nats import NatsOptions, open_nats
 from comby.server.domain.identity import LogIdentity
-from comby.server.ports.event_publisher import StreamPlace
+from comby.server.ports.errors import StreamOvertaken
+from comby.server.ports.event_publisher import EventPublisher, StreamPlace
 from tests.brokers.nats_server import NatsServer
 from tests.brokers.outgoing import STREAM, held, some
 
@@ -30,16 +31,26 @@ async def test_a_process_that_was_frozen_is_refused(nats_server: NatsServer, nat
                 while int(await frozen.stdout.readline()) < 100:
                     pass
                 frozen.send_signal(signal.SIGSTOP)
-                end = await opened.publisher.end(limit=1)
-                taken_over = end.newest[0].position
-                place = StreamPlace(sequence=end.sequence, event_id=end.newest[0].event_id)
-                await opened.publisher.publish(some(taken_over + 1, taken_over + 500), after=place)
+                taken_over = await _take_over(opened.publisher)
                 frozen.send_signal(signal.SIGCONT)
                 out, _ = await asyncio.wait_for(frozen.communicate(), 20)
             assert "StreamOvertaken" == out.decode().split()[-1]
             assert list(range(1, taken_over + 501)) == [one.position for one in await held(nats_server.url)]
             async with await nats.connect(nats_server.url) as operator:
                 await operator.jetstream().delete_stream(STREAM)
+
+
+async def _take_over(publisher: EventPublisher) -> int:
+    """Publish 500 events behind those of another, and return where it was; what that one had sent may still arrive meanwhile."""
+    while True:
+        end = await publisher.end(limit=1)
+        last = end.newest[0]
+        try:
+            place = StreamPlace(sequence=end.sequence, event_id=last.event_id)
+            await publisher.publish(some(last.position + 1, last.position + 500), after=place)
+        except StreamOvertaken:
+            continue
+        return last.position
 
 
 @asynccontextmanager

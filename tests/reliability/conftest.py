@@ -14,7 +14,7 @@ import pytest
 
 from tests.brokers.fixtures import nats_server, start_nats
 from tests.postgres_databases import databases
-from tests.reliability.trial_server import TrialServer, serving
+from tests.reliability.trial_server import APP, TrialServer, serving
 
 __all__ = ["nats_server", "start_nats"]
 
@@ -47,8 +47,8 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
     store = databases().url(tmp_path) if getattr(request, "param", "sqlite") == "postgres" else ""
 
     @asynccontextmanager
-    async def start(*flags: str) -> AsyncIterator[TrialServer]:
-        async with serving(tmp_path, *flags, store=store) as server:
+    async def start(*flags: str, app: str = APP) -> AsyncIterator[TrialServer]:
+        async with serving(tmp_path, *flags, store=store, app=app) as server:
             yield server
 
     return start

@@ -3,8 +3,10 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from comby.client import VersionConflict, connect
-from tests.reliability.conftest import Report, Serve
+from tests.reliability.conftest import STORES, Report, Serve
 from tests.reliability.domain.v1.trial_client import TrialClient
 from tests.reliability.event_log import read_log
 
@@ -12,6 +14,7 @@ CALLERS = 64
 OTHERS = 16
 
 
+@pytest.mark.parametrize("serve", STORES, indirect=True)
 async def test_a4_one_wins_and_the_others_are_told(long: bool, serve: Serve, report: Report) -> None:
     """Losers learn what was expected and what is, and commands that share their transactions are not affected.
 

@@ -5,8 +5,10 @@ import random
 from collections import Counter
 from uuid import uuid4
 
-from comby.client import CombyError, RetryPolicy, Stage, Wait, connect
-from tests.reliability.conftest import Report, Serve
+import pytest
+
+from comby.client import Comby, CombyError, RetryPolicy, Stage, Wait, connect
+from tests.reliability.conftest import STORES, Report, Serve
 from tests.reliability.domain.v1.trial_client import TrialClient
 from tests.reliability.event_log import read_commands, read_log
 from tests.reliability.trial_server import TrialServer
@@ -47,7 +49,10 @@ class Load:
                         self.abandoned.add(request_id)
 
 
-async def test_a5_whatever_was_acknowledged_is_there_once(long: bool, serve: Serve, report: Report, seed: int) -> None:
+@pytest.mark.parametrize("serve", STORES, indirect=True)
+async def test_a5_whatever_was_acknowledged_is_there_once(
+    long: bool, serve: Serve, report: Report, seed: int, request: pytest.FixtureRequest
+) -> None:
     """Every acknowledged command has one outcome and one effect; the log has no hole and no version twice.
 
     Seen failing: ACCEPTED answered when the command is queued to be stored, and not when it is.
@@ -68,22 +73,11 @@ async def test_a5_whatever_was_acknowledged_is_there_once(long: bool, serve: Ser
             restarts = await _kill_often(server, load, kills, wanted)
             load.done = True
 
-        for request_id in load.acknowledged:
-            if load.acknowledged[request_id] is Stage.ACCEPTED:
-                receipt = await comby.wait(request_id, timeout=30)
-                assert Stage.EXECUTED is receipt.stage, receipt
-        log = await read_log(comby)
-        log.assert_whole()
-        log.assert_one_effect_each(load.acknowledged)
-        effects = log.effects()
-        assert all(effects[one] <= 1 for one in load.abandoned)
-        assert len(log.events) == CALLERS + 1 + len(load.acknowledged) + sum(effects[one] for one in load.abandoned)
-        stored = await read_commands(comby)
-        assert {Stage.EXECUTED} == {stored[request_id].receipt.stage for request_id in load.acknowledged}
+        await assert_nothing_lost(comby, load)
         if long:
             assert max(restarts) < SERVING_SECONDS
         report(
-            "A5",
+            f"A5 {request.node.callspec.params['serve']}",
             kills=kills,
             acknowledged=len(load.acknowledged),
             abandoned=len(load.abandoned),
@@ -92,6 +86,23 @@ async def test_a5_whatever_was_acknowledged_is_there_once(long: bool, serve: Ser
             failed_calls=dict(load.failures),
             slowest_restart_s=max(restarts),
         )
+
+
+async def assert_nothing_lost(comby: Comby, load: Load, *, probes: int = 0) -> None:
+    """Every acknowledged command has one outcome and one effect, and the log is whole. `probes` are effects of others."""
+    for request_id in load.acknowledged:
+        if load.acknowledged[request_id] is Stage.ACCEPTED:
+            receipt = await comby.wait(request_id, timeout=30)
+            assert Stage.EXECUTED is receipt.stage, receipt
+    log = await read_log(comby)
+    log.assert_whole()
+    log.assert_one_effect_each(load.acknowledged)
+    effects = log.effects()
+    assert all(effects[one] <= 1 for one in load.abandoned)
+    ours = len(load.acknowledged) + sum(effects[one] for one in load.abandoned)
+    assert len(log.events) == CALLERS + 1 + ours + probes
+    stored = await read_commands(comby)
+    assert {Stage.EXECUTED} == {stored[request_id].receipt.stage for request_id in load.acknowledged}
 
 
 async def _kill_often(server: TrialServer, load: Load, kills: int, wanted: int) -> list[float]:

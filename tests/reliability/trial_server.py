@@ -26,8 +26,9 @@ START_SECONDS = 60
 class TrialServer:
     """A server that can be killed, stopped and started again."""
 
-    def __init__(self, folder: Path, *flags: str, store: str = "") -> None:
+    def __init__(self, folder: Path, *flags: str, store: str = "", app: str = APP) -> None:
         """`store` is a URL; a file of SQLite in the folder when empty."""
+        self._app = app
         self.folder = folder
         self.store = store or f"sqlite:///{folder / 'trial.db'}"
         self.port = _free_port()
@@ -56,7 +57,7 @@ class TrialServer:
 
     async def _launch(self) -> bytes:
         """Start, and return the line that the process prints once it serves; nothing if it ends before."""
-        serve = ["serve", "--app", APP, "--listen", self.target, "--store", self.store, "--log-level", "error"]
+        serve = ["serve", "--app", self._app, "--listen", self.target, "--store", self.store, "--log-level", "error"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = await run_tied("comby.server.cli", *serve, *self._flags, folder=self.folder, stderr=log)
         assert self._process.stdout is not None
@@ -103,9 +104,9 @@ class TrialServer:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *flags: str, store: str = "") -> AsyncIterator[TrialServer]:
+async def serving(folder: Path, *flags: str, store: str = "", app: str = APP) -> AsyncIterator[TrialServer]:
     """Serve until the context is left."""
-    server = TrialServer(folder, *flags, store=store)
+    server = TrialServer(folder, *flags, store=store, app=app)
     try:
         await server.start()
         yield server

@@ -9,7 +9,7 @@ change would be lost.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from comby.server.application.admission import Admission
 from comby.server.application.contract import AggregateType
-from comby.server.application.decisions import Decider, Decision, Part, Run
+from comby.server.application.decisions import Decider, Decision, Part
 from comby.server.application.errors import FacadeError
 from comby.server.application.facade import Facade
 from comby.server.application.limits import Limits
@@ -179,9 +179,9 @@ class _StrictDecider(Decider):
 
     recorded: list[Message]
 
-    def conclude(self, pending: Pending, run: Run, target: Part) -> Decision:
+    def conclude(self, pending: Pending, parts: Collection[Part], target: Part) -> Decision:
         self.recorded = []
-        for part in run.parts.values():
+        for part in parts:
             folded = part.kind.state()
             if part.loaded.kind is part.kind and not part.loaded.closed:
                 folded.CopyFrom(part.loaded.state)
@@ -194,7 +194,7 @@ class _StrictDecider(Decider):
                     f"handler: {part.aggregate.state}\nevents:  {again.state}"
                 )
             self.recorded += part.aggregate.recorded
-        return super().conclude(pending, run, target)
+        return super().conclude(pending, parts, target)
 
 
 def _with_id(command: Message, field: str) -> Message:

@@ -69,8 +69,7 @@ async def in_process(app: App, url: str, limits: Limits, instances: int) -> Asyn
             store = await stack.enter_async_context(open_store(url, sender=name))
             facade = Facade("bank", store, limits)
             app(facade)
-            if instances > 1:
-                assert store.instances is not None
+            if store.instances is not None:
                 this = ThisInstance(instance_id=str(uuid4()), name=name, address=name, eligible=True, version="1")
                 facade.be_one_of(store.instances, this, store_broker(url, sender=name), DirectPeers(facades))
             facades[name] = await stack.enter_async_context(facade)

@@ -8,7 +8,18 @@ import asyncio
 import os
 from pathlib import Path
 
-from comby.server import Aggregate, CommandContext, CommandHandlers, Facade, applies, handles
+from comby.server import (
+    Aggregate,
+    CommandContext,
+    CommandHandlers,
+    Facade,
+    Projection,
+    Recorded,
+    Rows,
+    applies,
+    handles,
+    projects,
+)
 from tests.reliability.domain.v1.trial_pb2 import (
     MANNER_CLING,
     MANNER_EXIT,
@@ -78,9 +89,26 @@ class Dawdling(CommandHandlers):
         counter.add()
 
 
+class Tally(Projection[Counter]):
+    """How often each counter was incremented, counted once more from its events."""
+
+    name = "tally"
+
+    @projects(Incremented)
+    async def incremented(self, recorded: Recorded[Incremented], rows: Rows[Counter]) -> None:
+        row = await rows.get(recorded.aggregate_id) or Counter()
+        row.value += 1
+        rows.put(recorded.aggregate_id, row)
+
+
 def app(facade: Facade) -> None:
     """Register the domain."""
     facade.register(CounterAggregate, Dawdling)
+
+
+def app_with_tally(facade: Facade) -> None:
+    """Register the domain, and its projection."""
+    facade.register(CounterAggregate, Dawdling, Tally)
 
 
 def _note(file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from comby.server.application.limits import Limits
+from comby.server.application.pending import Reply
 from comby.server.application.requests import CommandRequest, Goodbye, QueryAnswer, QueryRequest, Receipt, Stage
 from comby.server.application.validation import Validation
 from comby.server.domain.identity import LogIdentity, Position, Version
@@ -47,6 +48,11 @@ class FakeFacade:
         if self.error is not None:
             raise self.error
         return self._receipt(request)
+
+    def dispatch_command_to(self, request: CommandRequest, reply: Reply) -> None:
+        """Keep the request and answer it, if it is not to fail at once."""
+        answer = asyncio.ensure_future(self.dispatch_command(request))
+        answer.add_done_callback(lambda done: reply.set_result(done.result()))
 
     async def _receipt(self, request: CommandRequest) -> Receipt:
         await asyncio.sleep(self.delay)

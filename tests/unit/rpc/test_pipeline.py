@@ -14,7 +14,7 @@ from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
-from comby.server.rpc.decoding import plainly_good
+from comby.server.rpc.decoding import command_request, plain_request
 from comby.server.rpc.pipeline import Pipeline
 from shop.order.v1 import order_pb2
 from tests.unit.rpc.errors import info, status
@@ -115,23 +115,31 @@ async def test_the_stream_is_not_read_beyond_what_may_be_in_flight() -> None:
         {"expected_version": 2**64 - 1},
     ],
 )
-def test_what_is_plainly_good_is_good(options: dict[str, str | int]) -> None:
+def test_a_request_is_plain_only_where_it_is_good_and_the_same(options: dict[str, str | int]) -> None:
     chosen = {"request_id": str(uuid4()), **options}
     message = command_pb2.DispatchCommandRequest(options=command_pb2.CommandOptions(**chosen))
-    message.command.Pack(order_pb2.PlaceOrder())
+    message.command.Pack(order_pb2.PlaceOrder(order_id=str(uuid4())))
+    context = RequestContext(tenant_id="acme", actor_id="ada")
+    plain = plain_request(message, context)
     try:
         Validation().check(message)
     except InvalidMessage:
-        assert not plainly_good(message)
+        assert plain is None
     else:
-        assert plainly_good(message)
+        simple = chosen.keys() <= {"request_id", "wait"}
+        assert (plain is not None) == simple
+        if plain is not None:
+            request_id = message.options.request_id
+            assert command_request(message, context, request_id, wait_timeout=None, retried=False) == plain
 
 
-def test_the_rules_that_are_checked_at_first_sight_are_all_rules() -> None:
-    """A new field or rule is to be thought of in `plainly_good`."""
-    ruled = [field.name for field in command_pb2.CommandOptions.DESCRIPTOR.fields if field.GetOptions().ByteSize()]
-    assert ruled == ["request_id", "wait", "wait_timeout", "correlation_id", "causation_id"]
-    ruled = [
-        field.name for field in command_pb2.DispatchCommandRequest.DESCRIPTOR.fields if field.GetOptions().ByteSize()
-    ]
-    assert ruled == ["command"]
+def test_a_request_with_anything_unknown_is_not_plain() -> None:
+    message = command_pb2.DispatchCommandRequest(options=command_pb2.CommandOptions(request_id=str(uuid4())))
+    message.command.Pack(order_pb2.PlaceOrder())
+    message.options.MergeFromString(b"\xf8\x07\x01")  # field 127
+    assert plain_request(message, RequestContext()) is None
+
+
+def test_a_request_without_a_command_is_not_plain() -> None:
+    message = command_pb2.DispatchCommandRequest(options=command_pb2.CommandOptions(request_id=str(uuid4())))
+    assert plain_request(message, RequestContext()) is None

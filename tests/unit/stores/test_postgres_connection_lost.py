@@ -166,7 +166,7 @@ async def test_a_batch_that_arrives_after_a_later_one_is_not_decided(store: Stor
 
 
 def _empty_append(number: int) -> str:
-    arrays = ", ".join(["'{}'"] * 51)
+    arrays = ", ".join(["'{}'"] * 53)
     return f"select * from comby.append('w', {number}, '', null, {arrays}, '')"
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from comby.server.application.acceptance import Acceptance
 from comby.server.application.admission import Admission
 from comby.server.application.commit_queue import CommitQueue
+from comby.server.application.deadlines import Deadlines
 from comby.server.application.errors import (
     FacadeError,
     RequestIdReused,
@@ -28,7 +29,7 @@ from comby.server.application.lanes import Lanes
 from comby.server.application.limits import Limits
 from comby.server.application.outcomes import Outcomes
 from comby.server.application.ownership import Ownership
-from comby.server.application.pending import Pending, Waiter
+from comby.server.application.pending import Pending, Reply, Waiter
 from comby.server.application.receipts import accepted_receipt, receipt_of
 from comby.server.application.requests import CommandRequest, Receipt, Stage
 from comby.server.application.tokens import ConsistencyTokens
@@ -65,6 +66,7 @@ class CommandBus:
         self._cover = cover
         self._ownership = ownership
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines = Deadlines(self._expire)
         self.fast_path_after = 0.0
         self.stopping = False
         self.in_flight = InFlight(outcomes, limits)
@@ -78,10 +80,16 @@ class CommandBus:
         return self.in_flight.get(key) is not None
 
     def dispatch(self, request: CommandRequest) -> asyncio.Future[Receipt]:
-        """Admit a command and queue it, before returning; the future ends at the stage asked for, or when the wait is
+        """Do the same as `dispatch_to` with a future."""
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.dispatch_to(request, future)
+        return future
+
+    def dispatch_to(self, request: CommandRequest, reply: Reply) -> None:
+        """Admit a command and queue it, before returning; it is replied to at the stage asked for, or when the wait is
         over.
 
-        Raises InvalidMessage, UnknownType, Overloaded, RequestIdReused or ShuttingDown at once. The future raises
+        Raises InvalidMessage, UnknownType, Overloaded, RequestIdReused or ShuttingDown at once. The reply may be
         Unavailable, RequestIdReused or ShuttingDown; a refusal by the domain is inside the receipt.
         """
         if self.stopping:
@@ -89,9 +97,10 @@ class CommandBus:
         pending = self._admission.admit(request)
         known = self.in_flight.get(pending.key)
         if known is not None:
-            return self._join(known, pending, request)
+            self._join(known, pending, request, reply)
+            return
         self.in_flight.open.reserve(pending.key.tenant_id)
-        waiter = self._waiter(pending, request)
+        waiter = self._waiter(pending, request, reply)
         pending.waiters.append(waiter)
         self.in_flight.add(pending)
         if not self._ownership.owns(pending.new.partition):
@@ -101,7 +110,6 @@ class CommandBus:
             self.acceptance.watch_age(pending)
         else:
             self.acceptance.accept_in_order(pending)
-        return waiter.future
 
     def settle(self, pending: Pending, settlement: Settlement) -> None:
         """Answer everybody who waits for a command that has left its lane."""
@@ -139,6 +147,7 @@ class CommandBus:
     async def stop(self) -> None:
         """Fail those who still wait."""
         self.acceptance.stop()
+        self._deadlines.stop()
         for task in list(self._tasks):
             task.cancel()
         for pending in self.in_flight:
@@ -157,23 +166,20 @@ class CommandBus:
             and not self._ownership.suspicious(pending.new.partition)
         )
 
-    def _join(self, known: Pending, pending: Pending, request: CommandRequest) -> asyncio.Future[Receipt]:
+    def _join(self, known: Pending, pending: Pending, request: CommandRequest, reply: Reply) -> None:
         """Wait for the same command that is already here; a different one under this id is refused once the first is
         known to be stored."""
         if known.new.fingerprint == pending.new.fingerprint or _same_in_flight(known, pending):
-            waiter = self._waiter(pending, request)
-            known.waiters.append(waiter)
+            known.waiters.append(self._waiter(pending, request, reply))
             if known.durable:
                 known.reached(accepted_receipt(known.key.request_id, known.aggregate.aggregate_id))
-            return waiter.future
+            return
         if known.durable:
             raise RequestIdReused(pending.key.request_id)
         if known.settled is None:
             known.settled = asyncio.Event()
         self.acceptance.store_now(known)
-        waiter = Waiter(Stage.ACCEPTED, asyncio.get_running_loop().create_future())
-        self._spawn(self._again(known.settled, request, waiter))
-        return waiter.future
+        self._spawn(self._again(known.settled, request, Waiter(Stage.ACCEPTED, reply)))
 
     async def _again(self, settled: asyncio.Event, request: CommandRequest, waiter: Waiter) -> None:
         await settled.wait()
@@ -182,20 +188,20 @@ class CommandBus:
         except FacadeError as error:
             waiter.fail(error)
 
-    def _waiter(self, pending: Pending, request: CommandRequest) -> Waiter:
-        loop = asyncio.get_running_loop()
+    def _waiter(self, pending: Pending, request: CommandRequest, reply: Reply) -> Waiter:
         longest = self._limits.longest_wait
         timeout = longest if request.wait_timeout is None else min(request.wait_timeout, longest)
         goal = Stage.ACCEPTED if request.not_before is not None else request.wait
-        waiter = Waiter(goal, loop.create_future())
+        waiter = Waiter(goal, reply)
         if goal is not Stage.ACCEPTED:
-            waiter.timer = loop.call_later(timeout, self._expire, pending.key, pending, waiter)
+            self._deadlines.watch(pending, waiter, timeout)
         return waiter
 
-    def _expire(self, key: CommandKey, admitted: Pending, waiter: Waiter) -> None:
+    def _expire(self, admitted: Pending, waiter: Waiter) -> None:
         """End a wait with the stage reached; what is not stored yet is stored first, since a receipt says at least
         accepted."""
         waiter.goal = Stage.ACCEPTED
+        key = admitted.key
         pending = self.in_flight.get(key) or admitted
         if pending.forwarded and not pending.durable:
             self.forwarding.store(pending)

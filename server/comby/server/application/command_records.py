@@ -113,11 +113,12 @@ class CommandRecords:
         key = CommandKey(context.tenant_id, request_id)
         longest = self._limits.longest_wait
         seconds = longest if timeout is None else min(timeout, longest)
-        waiter = Waiter(stage, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(stage, future)
         self._outcomes.add(key, waiter)
         try:
             async with asyncio.timeout(seconds):
-                return await self._wait(key, stage, waiter)
+                return await self._wait(key, stage, future)
         except TimeoutError:
             stored = await self._commands.get(key)
             if stored is None:
@@ -126,18 +127,18 @@ class CommandRecords:
         finally:
             self._outcomes.remove(key, waiter)
 
-    async def _wait(self, key: CommandKey, stage: Stage, waiter: Waiter) -> Receipt:
+    async def _wait(self, key: CommandKey, stage: Stage, future: asyncio.Future[Receipt]) -> Receipt:
         stored = await self._commands.get(key)
         if stored is not None:
             receipt = receipt_of(stored, self._tokens)
             if receipt.stage is Stage.EXECUTED and self._bus.holds(key):
-                return await waiter.future  # its commit is about to be told here, and what it wrote to be remembered
+                return await future  # its commit is about to be told here, and what it wrote to be remembered
             if satisfies(receipt.stage, stage):
                 return receipt
             if receipt.stage is Stage.EXECUTED:
                 await self._cover(receipt)
                 return projected(receipt)
-        return await waiter.future
+        return await future
 
     async def retry(self, key: CommandKey) -> CommandView:
         """Queue a parked command again. Raises CommandNotFound or CommandNotParked."""

@@ -1,6 +1,7 @@
 """One run of a command's handler: from committed states to what is to be committed. It writes nothing."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -129,8 +130,8 @@ class Decider:
             async with asyncio.timeout(self._limits.handler_timeout):
                 await self._through_middleware(pending, run, part)
         except Rejected as rejected:
-            return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
-        return self.conclude(pending, run, part)
+            return Decision(_checks(run.parts.values()), Version(0), BusinessRule(kind.aggregate.domain, rejected))
+        return self.conclude(pending, run.parts.values(), part)
 
     def _decide_on(self, pending: Pending, loaded: Loaded) -> Decision:
         """Run the handler of one aggregate on its committed state."""
@@ -138,13 +139,12 @@ class Decider:
         refusal = _refusal(pending, loaded)
         if refusal is not None:
             return Decision((VersionCheck(pending.aggregate, loaded.version),), Version(0), refusal)
-        run = Run(self._registry, self._states, pending, _execution(pending))
-        part = run.admit(pending.aggregate, kind.aggregate, loaded)
+        part = _part(pending.aggregate, kind.aggregate, loaded, _execution(pending))
         try:
             self._decide(kind, part.aggregate, pending.message)
         except Rejected as rejected:
-            return Decision(run.checks(), Version(0), BusinessRule(kind.aggregate.domain, rejected))
-        return self.conclude(pending, run, part)
+            return Decision(_checks((part,)), Version(0), BusinessRule(kind.aggregate.domain, rejected))
+        return self.conclude(pending, (part,), part)
 
     def _decide(self, kind: CommandType, aggregate: Aggregate[Any], message: Message) -> None:
         assert kind.decide is not None
@@ -169,20 +169,20 @@ class Decider:
         else:
             await self._conduct(kind, pending.message, run)
 
-    def conclude(self, pending: Pending, run: "Run", target: Part) -> Decision:
+    def conclude(self, pending: Pending, parts: Collection[Part], target: Part) -> Decision:
         """Turn what was recorded into what is to be committed."""
         events: list[NewEvent] = []
         ids: list[str] = []
         closes: set[AggregateKey] = set()
         states: list[PutRow] = []
         written: list[Written] = []
-        for part in run.parts.values():
+        for part in parts:
             recorded = part.aggregate.recorded
             if not recorded:
                 continue
             if part.loaded.version and (part.loaded.closed or part.loaded.kind is not part.kind):
                 error = AggregateNotFound(part.kind.identifier, part.key.aggregate_id)
-                return Decision(run.checks(), Version(0), error)
+                return Decision(_checks(parts), Version(0), error)
             version = part.loaded.version
             for message in recorded:
                 version = Version(version + 1)
@@ -191,7 +191,7 @@ class Decider:
                     part.key, version, message, kind, pending.key.request_id, pending.new.context
                 )
                 if len(event.record) > self._limits.event_bytes:
-                    return self._too_large(run, "event_bytes", self._limits.event_bytes, len(event.record))
+                    return self._too_large(parts, "event_bytes", self._limits.event_bytes, len(event.record))
                 events.append(event)
                 ids.append(event_id)
                 if kind.closes:
@@ -199,9 +199,9 @@ class Decider:
             written.append(_written(part, version, part.key in closes))
             states.append(state_row(part.kind, part.key, version, part.aggregate.state, written[-1].state))
         if len(events) > self._limits.events_per_command:
-            return self._too_large(run, "events_per_command", self._limits.events_per_command, len(events))
+            return self._too_large(parts, "events_per_command", self._limits.events_per_command, len(events))
         return Decision(
-            checks=run.checks(),
+            checks=_checks(parts),
             version=target.aggregate.version,
             events=tuple(events),
             event_ids=tuple(ids),
@@ -210,8 +210,8 @@ class Decider:
             written=tuple(written),
         )
 
-    def _too_large(self, run: "Run", limit: str, allowed: int, actual: int) -> Decision:
-        return Decision(run.checks(), Version(0), LimitExceeded(limit, allowed=allowed, actual=actual))
+    def _too_large(self, parts: Collection[Part], limit: str, allowed: int, actual: int) -> Decision:
+        return Decision(_checks(parts), Version(0), LimitExceeded(limit, allowed=allowed, actual=actual))
 
 
 class Run:
@@ -241,19 +241,24 @@ class Run:
 
     def admit(self, key: AggregateKey, kind: AggregateType, loaded: Loaded) -> Part:
         """Give the handler a copy of a committed state."""
-        state = kind.state()
-        version = loaded.version
-        if loaded.kind is kind and not loaded.closed:
-            state.CopyFrom(loaded.state)
-        elif loaded.version:
-            version = Version(0)  # closed, or another kind under this id: it does not exist for the handler
-        part = Part(key, kind, loaded, kind.cls(key.aggregate_id, version, state, self._execution))
-        self.parts[key] = part
+        part = self.parts[key] = _part(key, kind, loaded, self._execution)
         return part
 
-    def checks(self) -> tuple[VersionCheck, ...]:
-        """Everything that was loaded must still be at its version."""
-        return tuple(VersionCheck(part.key, part.loaded.version) for part in self.parts.values())
+
+def _part(key: AggregateKey, kind: AggregateType, loaded: Loaded, execution: Execution) -> Part:
+    """Return a copy of a committed state, for a handler."""
+    state = kind.state()
+    version = loaded.version
+    if loaded.kind is kind and not loaded.closed:
+        state.CopyFrom(loaded.state)
+    elif loaded.version:
+        version = Version(0)  # closed, or another kind under this id: it does not exist for the handler
+    return Part(key, kind, loaded, kind.cls(key.aggregate_id, version, state, execution))
+
+
+def _checks(parts: Collection[Part]) -> tuple[VersionCheck, ...]:
+    """Everything that was loaded must still be at its version."""
+    return tuple([VersionCheck(part.key, part.loaded.version) for part in parts])
 
 
 def _execution(pending: Pending) -> Execution:

@@ -30,18 +30,24 @@ _REQUEST_ID = b"\x4a"  # field 9
 _CONTEXT = b"\x52"  # field 10
 _PLAIN = b"\x5a"  # field 11
 _VALUE = b"\x12"  # Any.value, field 2
+# The fields of a RequestContext.
+_TENANT_ID = b"\x0a"
+_ACTOR_ID = b"\x12"
+_CORRELATION_ID = b"\x1a"
+_CAUSATION_ID = b"\x22"
+_TRACEPARENT = b"\x2a"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode_context(context: RequestContext) -> bytes:
-    """Serialize a request context."""
-    return context_pb2.RequestContext(
-        tenant_id=context.tenant_id,
-        actor_id=context.actor_id,
-        correlation_id=context.correlation_id,
-        causation_id=context.causation_id,
-        traceparent=context.traceparent,
-    ).SerializeToString()
+    """Serialize a request context, by hand: it is done for every command."""
+    return (
+        _text(_TENANT_ID, context.tenant_id)
+        + _text(_ACTOR_ID, context.actor_id)
+        + _text(_CORRELATION_ID, context.correlation_id)
+        + _text(_CAUSATION_ID, context.causation_id)
+        + _text(_TRACEPARENT, context.traceparent)
+    )
 
 
 def decode_context(data: bytes) -> RequestContext:
@@ -56,28 +62,30 @@ def new_event(
     event_id = str(uuid7())
     content = message.SerializeToString()
     plain = kind.any_head + varint(len(content)) + content
-    record = b"".join(
-        (
-            _EVENT_ID,
-            event_id.encode(),
-            kind.event_head,
-            _AGGREGATE_ID,
-            varint(len(key.aggregate_id)),
-            key.aggregate_id.encode(),
-            _VERSION,
-            varint(version),
-            _REQUEST_ID,
-            varint(len(request_id)),
-            request_id.encode(),
-            _CONTEXT,
-            varint(len(context)),
-            context,
-            _PLAIN,
-            varint(len(plain)),
-            plain,
-        )
+    record = (
+        _EVENT_ID
+        + event_id.encode()
+        + kind.event_head
+        + _text(_AGGREGATE_ID, key.aggregate_id)
+        + _VERSION
+        + varint(version)
+        + _text(_REQUEST_ID, request_id)
+        + _CONTEXT
+        + varint(len(context))
+        + context
+        + _PLAIN
+        + varint(len(plain))
+        + plain
     )
     return event_id, NewEvent(key=key, version=version, type=kind.identifier, request_id=request_id, record=record)
+
+
+def _text(tag: bytes, text: str) -> bytes:
+    """Write a field of text; nothing where it is empty."""
+    if not text:
+        return b""
+    data = text.encode()
+    return tag + varint(len(data)) + data
 
 
 def event_heads(identifier: str, domain: str, revision: int, type_url: str) -> tuple[bytes, bytes]:

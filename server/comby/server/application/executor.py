@@ -48,6 +48,7 @@ from comby.server.ports.event_store import (
     Committed,
     Fenced,
     FinishCommand,
+    NewEvent,
     StartCommand,
     Verdict,
     VersionConflict,
@@ -69,13 +70,18 @@ class Settlement:
     """How a command left the executor: with a receipt, or with an error that says nothing of it is stored; or `returned`, because another
     instance owns its partition, or another command comes first.
 
-    `event_types` are None where the command was executed before, and its events would have to be looked up.
+    `events` are None where the command was executed before, and its events would have to be looked up.
     """
 
     receipt: Receipt | None = None
     error: FacadeError | None = None
-    event_types: frozenset[str] | None = None
+    events: tuple[NewEvent, ...] | None = None
     returned: bool = False
+
+    @property
+    def event_types(self) -> frozenset[str] | None:
+        """The types of the events that the command caused."""
+        return None if self.events is None else frozenset([event.type for event in self.events])
 
 
 class Executor:
@@ -100,7 +106,7 @@ class Executor:
         self._settle = settle
         self._snapshots: set[asyncio.Task[None]] = set()
 
-    def begin(self, pending: Pending, ended: Callable[[bool], None]) -> bool:
+    def begin(self, pending: Pending, ended: Callable[[Pending, bool], None]) -> bool:
         """Begin a command that is not stored without a task of its own, where nothing but its commit has to be awaited.
 
         Answer False when it can not be done. Otherwise `ended` is called once: with True when `execute` has to go on
@@ -122,7 +128,7 @@ class Executor:
         self,
         pending: Pending,
         decision: Decision,
-        ended: Callable[[bool], None],
+        ended: Callable[[Pending, bool], None],
         verdict: Verdict | StoreUnavailable,
     ) -> None:
         """Settle a command that was begun at once, or leave it to `execute`."""
@@ -135,7 +141,7 @@ class Executor:
         finally:
             if settlement is not None:
                 self._settle(pending, settlement)
-            ended(settlement is None)
+            ended(pending, settlement is None)
 
     async def execute(self, pending: Pending) -> None:
         """Carry a command to its end; it is executed, refused, parked, or was finished elsewhere."""
@@ -285,7 +291,7 @@ class Executor:
             token=self._tokens.make(verdict.last),
             event_ids=decision.event_ids,
         )
-        return Settlement(receipt, event_types=frozenset(event.type for event in decision.events))
+        return Settlement(receipt, events=decision.events)
 
     def _remember(self, decision: Decision) -> None:
         for written in decision.written:

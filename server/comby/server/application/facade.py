@@ -13,6 +13,7 @@ from comby.server.application import incidents, projections, reactors
 from comby.server.application.clustering import Announcements, Clustering, InstanceLife
 from comby.server.application.errors import ConsumerNotFound
 from comby.server.application.limits import Limits
+from comby.server.application.pending import Reply
 from comby.server.application.refresh import refresh_states
 from comby.server.application.registration import Registration
 from comby.server.application.relay import RELAY, RelayOptions
@@ -178,6 +179,10 @@ class Facade(Registration):
     def dispatch_command(self, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Dispatch a command; see CommandBus.dispatch."""
         return self._running.commands.dispatch(request)
+
+    def dispatch_command_to(self, request: CommandRequest, reply: Reply) -> None:
+        """Dispatch a command, and have its receipt taken by `reply`; see CommandBus.dispatch_to."""
+        self._running.commands.dispatch_to(request, reply)
 
     async def wait_for_command(
         self, context: RequestContext, request_id: str, stage: Stage, timeout: float | None

@@ -91,7 +91,7 @@ class InFlight:
         """Let those who still wait for a stored command do so by its key alone."""
         pending.stored()
         for waiter in pending.waiters:
-            if not waiter.future.done():
+            if not waiter.reply.done():
                 self._outcomes.add(pending.key, waiter)
         pending.waiters = []
 

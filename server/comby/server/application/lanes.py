@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 
 from comby.server.application.pending import Pending
 from comby.server.domain.identity import AggregateKey
@@ -33,17 +32,17 @@ class Lanes:
     """All lanes. `execute` carries one command to its end; its lane waits for it, the commit included.
 
     `begin` may take a command of an idle lane at once, without a task; it then says when it has ended, and whether
-    `execute` has to go on with it.
+    `execute` has to go on with it. A lane is made only when something has to wait.
     """
 
     def __init__(
         self,
         execute: Callable[[Pending], Awaitable[None]],
-        begin: Callable[[Pending, Callable[[bool], None]], bool],
+        begin: Callable[[Pending, Callable[[Pending, bool], None]], bool],
     ) -> None:
         self._execute = execute
         self._begin = begin
-        self._begun = 0
+        self._begun: dict[AggregateKey, Pending] = {}
         self._lanes: dict[AggregateKey, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,36 +59,43 @@ class Lanes:
 
     def running(self, pending: Pending) -> bool:
         """Tell whether a command is the one in hand of its aggregate."""
+        if self._begun.get(pending.aggregate) is pending:
+            return True
         lane = self._lanes.get(pending.aggregate)
         return lane is not None and lane.running is pending
 
     def enqueue(self, pending: Pending) -> None:
         """Put a command at the tail of its lane."""
-        lane = self._lanes.get(pending.aggregate)
-        if lane is None:
-            lane = self._lanes[pending.aggregate] = Lane()
-            lane.running = pending
-            if self._begin(pending, partial(self._ended, lane, pending)):
-                self._begun += 1
+        key = pending.aggregate
+        lane = self._lanes.get(key)
+        if lane is None and key not in self._begun:
+            self._begun[key] = pending
+            if self._begin(pending, self._ended):
                 return
-            lane.running = None
+            del self._begun[key]
+        if lane is None:
+            lane = self._lanes[key] = Lane()
         lane.queue.append(pending)
         lane.durable += pending.durable
-        self._go_on(pending.aggregate, lane)
+        self._go_on(key, lane)
 
-    def _ended(self, lane: Lane, pending: Pending, again: bool) -> None:
+    def _ended(self, pending: Pending, again: bool) -> None:
         """Go on with a lane whose command was begun at once."""
-        self._begun -= 1
-        lane.running = None
+        key = pending.aggregate
+        del self._begun[key]
+        lane = self._lanes.get(key)
         if again:
+            if lane is None:
+                lane = self._lanes[key] = Lane()
             lane.queue.appendleft(pending)
-        if lane.queue:
-            self._go_on(pending.aggregate, lane)
-        else:
-            self._drop_if_idle(pending.aggregate, lane)
+            lane.durable += pending.durable
+        if lane is not None and lane.queue:
+            self._go_on(key, lane)
+        elif lane is not None:
+            self._drop_if_idle(key, lane)
 
     def _go_on(self, key: AggregateKey, lane: Lane) -> None:
-        if lane.task is None and lane.running is None:
+        if lane.task is None and key not in self._begun:
             lane.task = asyncio.get_running_loop().create_task(self._run(key, lane))
             self._tasks.add(lane.task)
             lane.task.add_done_callback(self._tasks.discard)
@@ -136,7 +142,8 @@ class Lanes:
             await asyncio.sleep(DRAIN_SECONDS)
 
     def _runs_one_of(self, partitions: Collection[int]) -> bool:
-        return any(lane.running and lane.running.new.partition in partitions for lane in self._lanes.values())
+        running = [lane.running for lane in self._lanes.values() if lane.running is not None]
+        return any(one.new.partition in partitions for one in (*running, *self._begun.values()))
 
     async def stop(self) -> None:
         """Cancel what runs; stored commands go on after the next start."""

@@ -28,7 +28,7 @@ class OpenCommands:
     def reserve(self, tenant_id: str) -> None:
         """Count a command that comes in. Raises Overloaded when there is no room."""
         limits = self._limits
-        if self._here[tenant_id] + self._stored[tenant_id] >= limits.open_commands_per_tenant:
+        if self._here.get(tenant_id, 0) + self._stored.get(tenant_id, 0) >= limits.open_commands_per_tenant:
             raise Overloaded("open_commands_per_tenant", limits.open_commands_per_tenant)
         if self._total >= limits.open_commands:
             raise Overloaded("open_commands", limits.open_commands)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from google.protobuf.message import Message
 
@@ -21,13 +22,30 @@ def satisfies(reached: Stage, goal: Stage) -> bool:
     return _ORDER.get(reached, 9) >= _ORDER[goal]
 
 
-@dataclass(slots=True)
+class Reply(Protocol):
+    """What takes the answer to somebody who waits; a future of asyncio is one."""
+
+    def done(self) -> bool:
+        """Tell whether the answer is of no use any more."""
+        ...
+
+    def set_result(self, result: Receipt, /) -> None:
+        """Take the receipt."""
+        ...
+
+    def set_exception(self, exception: FacadeError, /) -> None:
+        """Take an error in place of it."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
 class Waiter:
-    """Somebody who waits for a stage. `latest` is what they are told if they wait no longer."""
+    """Somebody who waits for a stage. `latest` is what they are told if they wait no longer; `watched` has those who would be told at the
+    same moment."""
 
     goal: Stage
-    future: asyncio.Future[Receipt]
-    timer: asyncio.TimerHandle | None = None
+    reply: Reply
+    watched: "dict[Waiter, Pending] | None" = None
     latest: Receipt | None = None
 
     def reached(self, receipt: Receipt) -> bool:
@@ -40,17 +58,17 @@ class Waiter:
 
     def answer(self, receipt: Receipt) -> None:
         """End the wait."""
-        if self.timer is not None:
-            self.timer.cancel()
-        if not self.future.done():
-            self.future.set_result(receipt)
+        if self.watched is not None:
+            self.watched.pop(self, None)
+        if not self.reply.done():
+            self.reply.set_result(receipt)
 
     def fail(self, error: FacadeError) -> None:
         """End the wait with an error: nothing is known to be stored."""
-        if self.timer is not None:
-            self.timer.cancel()
-        if not self.future.done():
-            self.future.set_exception(error)
+        if self.watched is not None:
+            self.watched.pop(self, None)
+        if not self.reply.done():
+            self.reply.set_exception(error)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

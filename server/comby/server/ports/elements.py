@@ -37,11 +37,20 @@ def time_field(recorded_at: int) -> bytes:
 
 def varint(value: int) -> bytes:
     """Encode a non-negative integer as a protobuf varint."""
-    if value < 0x80:
-        return value.to_bytes(1, "little")
+    if value < _READY:
+        return _VARINTS[value]
+    return _varint(value)
+
+
+def _varint(value: int) -> bytes:
     parts = bytearray()
     while value >= 0x80:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
     parts.append(value)
     return bytes(parts)
+
+
+_READY = 2048
+"""Varints below it are ready: nearly all that are written are lengths of texts and of small messages."""
+_VARINTS = tuple(_varint(value) for value in range(_READY))

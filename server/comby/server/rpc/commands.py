@@ -9,7 +9,7 @@ from comby.server.application.facade import Facade
 from comby.server.application.requests import CommandListRequest, CommandRequest, CommandView, Receipt, Stage
 from comby.server.rpc.call import Call
 from comby.server.rpc.decoding import command_request, decode, seconds, type_of
-from comby.server.rpc.encoding import STAGES, receipt_message, timestamp
+from comby.server.rpc.encoding import STAGES, receipt_bytes, receipt_message, timestamp
 from comby.server.rpc.errors import CommandRefused, InvalidMetadata
 from comby.server.rpc.metadata import Keys
 from comby.server.rpc.table import Method, Unary
@@ -145,4 +145,4 @@ async def dispatch_and_answer(facade: Facade, request: CommandRequest, call: Cal
     call.token = receipt.token
     if receipt.error is not None and request.wait is not Stage.ACCEPTED:
         raise CommandRefused(receipt, receipt.error)
-    return receipt_message(receipt).SerializeToString()
+    return receipt_bytes(receipt, receipt.request_id)

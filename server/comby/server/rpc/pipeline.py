@@ -12,13 +12,13 @@ from comby.facade.v1 import command_pb2
 from comby.server.application.errors import FacadeError, Internal, Unavailable
 from comby.server.application.facade import Facade
 from comby.server.application.incidents import report
-from comby.server.application.requests import Receipt
+from comby.server.application.requests import CommandRequest, Receipt
 from comby.server.domain.context import RequestContext
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.rpc.call import Call
 from comby.server.rpc.commands import SERVICE
-from comby.server.rpc.decoding import command_request, invalid, parse, plainly_good, seconds
-from comby.server.rpc.encoding import receipt_message
+from comby.server.rpc.decoding import command_request, invalid, parse, plain_request, seconds
+from comby.server.rpc.encoding import receipt_bytes
 from comby.server.rpc.status import status_of
 from comby.server.rpc.table import Bidirectional, Method
 from comby.server.rpc.wire import length_delimited
@@ -109,40 +109,55 @@ class Pipeline:
             self._dispatch(one)
 
     def _dispatch(self, message: command_pb2.DispatchCommandRequest) -> None:
-        options = message.options
+        request_id = message.options.request_id
         try:
-            if not plainly_good(message):
-                self._facade.validation.check(message)
-            timeout = (
-                min(seconds(options.wait_timeout), self._facade.limits.longest_wait)
-                if options.HasField("wait_timeout")
-                else None
-            )
-            request = command_request(message, self._context, options.request_id, wait_timeout=timeout, retried=False)
-            answer = asyncio.ensure_future(self._facade.dispatch_command(request))
+            request = plain_request(message, self._context) or self._request(message, request_id)
+            self._facade.dispatch_command_to(request, _Answer(self, request_id))
         except Exception as error:
-            self._refuse(options.request_id, error)
-            return
-        request_id = options.request_id
-        answer.add_done_callback(lambda done: self._answered(request_id, done))
+            self.refuse(request_id, error)
 
-    def _answered(self, request_id: str, answer: asyncio.Future[Receipt]) -> None:
-        if answer.cancelled():
-            self._refuse(request_id, Unavailable())
-        elif (error := answer.exception()) is not None:
-            self._refuse(request_id, error)
-        else:
-            receipt = receipt_message(answer.result())
-            receipt.request_id = request_id  # as sent: by this the caller matches it
-            self._put(receipt)
+    def _request(self, message: command_pb2.DispatchCommandRequest, request_id: str) -> CommandRequest:
+        self._facade.validation.check(message)
+        options = message.options
+        timeout = None
+        if options.HasField("wait_timeout"):
+            timeout = min(seconds(options.wait_timeout), self._facade.limits.longest_wait)
+        return command_request(message, self._context, request_id, wait_timeout=timeout, retried=False)
 
-    def _refuse(self, request_id: str, error: BaseException) -> None:
+    def answer(self, request_id: str, receipt: Receipt) -> None:
+        """Send a receipt, with the request id as sent: by this the caller matches it."""
+        self._put(receipt_bytes(receipt, request_id))
+
+    def refuse(self, request_id: str, error: BaseException) -> None:
         """Answer a command of which nothing was stored: an error and no stage."""
-        self._put(command_pb2.CommandReceipt(request_id=request_id, error=status_of(_told(request_id, error))))
+        refusal = command_pb2.CommandReceipt(request_id=request_id, error=status_of(_told(request_id, error)))
+        self._put(refusal.SerializeToString())
 
-    def _put(self, receipt: command_pb2.CommandReceipt) -> None:
-        self._ready.append(length_delimited(_RECEIPTS_FIELD, receipt.SerializeToString()))
+    def _put(self, receipt: bytes) -> None:
+        self._ready.append(length_delimited(_RECEIPTS_FIELD, receipt))
         self._changed.set()
+
+
+class _Answer:
+    """Takes the answer of one command of a pipeline, once."""
+
+    __slots__ = ("_pipeline", "_request_id", "_taken")
+
+    def __init__(self, pipeline: Pipeline, request_id: str) -> None:
+        self._pipeline = pipeline
+        self._request_id = request_id
+        self._taken = False
+
+    def done(self) -> bool:
+        return self._taken
+
+    def set_result(self, receipt: Receipt, /) -> None:
+        self._taken = True
+        self._pipeline.answer(self._request_id, receipt)
+
+    def set_exception(self, error: FacadeError, /) -> None:
+        self._taken = True
+        self._pipeline.refuse(self._request_id, error)
 
 
 def _told(request_id: str, error: BaseException) -> FacadeError:

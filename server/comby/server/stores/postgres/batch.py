@@ -3,7 +3,7 @@
 This runs for every command in the one thread of Python: tuples that are transposed at the end cost least.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, TypeAlias
 
 from comby.server.domain.identity import AggregateKey, CommandKey
@@ -58,9 +58,12 @@ _CHECK_END = 8
 
 
 class Batch:
-    """Collects the requests of one batch. Raises ValueError for one that contradicts itself, before anything is sent."""
+    """Collects the requests of one batch. Raises ValueError for one that contradicts itself, before anything is sent.
 
-    def __init__(self, writes: Sequence[Write]) -> None:
+    `noted` are the models and stamps that the database has been told of.
+    """
+
+    def __init__(self, writes: Sequence[Write], noted: Set[tuple[str, str]] = frozenset()) -> None:
         self.writes = writes
         self.commands: dict[CommandKey, int] = {}
         self.checks: list[VersionCheck] = []
@@ -71,7 +74,7 @@ class Batch:
         self._requests: list[tuple[Any, ...]] = []
         self._check_columns: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
-        self._rows = RowChanges()
+        self.rows = RowChanges(noted)
         self._advances: list[tuple[int, int, int]] = []
         self._waiting = WaitingChanges()
         for write in writes:
@@ -89,7 +92,7 @@ class Batch:
         found += _as_arguments(columns(self._requests, 10), _REQUEST)
         found += map(numbers, columns(self._check_columns, 4))
         found += _as_arguments(columns(self._events, 6), _EVENT)
-        found += self._rows.arguments()
+        found += self.rows.arguments()
         found += map(numbers, columns(self._advances, 3))
         found.append(self._waiting.as_json())
         return found
@@ -134,7 +137,7 @@ class Batch:
                 (number, aggregates[event.key], event.version, event.type, event.request_id, event.record)
             )
         for state in write.states:
-            self._rows.add(number, state)
+            self.rows.add(number, state)
         target = write.command
         if isinstance(target, NewCommand):
             command, item = self._new(target)
@@ -185,12 +188,12 @@ class Batch:
         self._request(codes.RETRY, command=_ordinal(self.commands, write.key))
 
     def _refresh(self, write: RefreshState) -> None:
-        self._rows.add(self._number, write.state)
+        self.rows.add(self._number, write.state)
         self._request(codes.REFRESH, item=_ordinal(self._aggregates, write.key), version=write.version)
 
     def _advance(self, write: AdvanceConsumer) -> None:
         for row in write.rows:
-            self._rows.add(self._number, row)
+            self.rows.add(self._number, row)
         for change in write.waiting:
             self._waiting.add(self._number, change)
         consumer = _ordinal(self._consumers, (write.name, write.generation))

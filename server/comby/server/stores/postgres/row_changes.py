@@ -1,5 +1,6 @@
 """The changes of read models' rows in a batch, as arguments of `comby.append`."""
 
+from collections.abc import Set
 from typing import Any
 
 from comby.server.ports.read_model_store import DeleteRow, PutRow
@@ -13,7 +14,10 @@ LONGEST_KEY = 1_000
 class RowChanges:
     """Collects changes; the last one of a row that is written counts, so each row has a place of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Set[tuple[str, str]]) -> None:
+        self.stamps: set[tuple[str, str]] = set()
+        """Models and stamps of the rows that the database was not yet told of."""
+        self._noted = noted
         self._places: dict[tuple[str, str, str], int] = {}
         self._changes: list[tuple[Any, ...]] = []
 
@@ -27,6 +31,9 @@ class RowChanges:
         if place is None:
             place = self._places[name] = len(self._places) + 1
         if isinstance(change, PutRow):
+            stamp = (change.model, change.stamp)
+            if stamp not in self._noted:
+                self.stamps.add(stamp)
             entries = joined(change.fields)
             self._changes.append((request, place, *name, change.version, change.stamp, entries, change.row))
         else:
@@ -35,6 +42,7 @@ class RowChanges:
     def arguments(self) -> list[Argument]:
         """Return the arguments."""
         requests, places, models, tenants, keys, versions, stamps, entries, contents = columns(self._changes, 9)
+        stamp_models, stamp_names = columns(sorted(self.stamps), 2)
         return [
             numbers(requests),
             numbers(places),
@@ -45,4 +53,6 @@ class RowChanges:
             texts(stamps),
             quoted(entries),
             contents,
+            texts(stamp_models),
+            texts(stamp_names),
         ]

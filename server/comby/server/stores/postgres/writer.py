@@ -41,12 +41,13 @@ class Writer:
         self._sender = sender
         self._id = str(uuid.uuid4())
         self._number = 0
+        self._noted: set[tuple[str, str]] = set()
         self._lock = asyncio.Lock()
         self._closed = False
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
         """Decide and write a batch; everything is on disk when it returns. Raises StoreUnavailable and ValueError."""
-        batch = Batch(writes)
+        batch = Batch(writes, self._noted)
         if not writes:
             return []
         return await asyncio.shield(self._commit(batch))
@@ -59,11 +60,12 @@ class Writer:
                 await close(self._connection)
 
     async def _commit(self, batch: Batch) -> list[Verdict]:
+        of_batch = batch.arguments()  # made while the batch before is being written
         async with self._lock:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             self._number += 1
-            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *batch.arguments()]
+            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *of_batch]
             connection = await self._connected()
             try:
                 return await self._append(connection, batch, arguments)
@@ -94,6 +96,7 @@ class Writer:
     async def _append(self, connection: Connection, batch: Batch, arguments: list[Any]) -> list[Verdict]:
         record = await connection.fetchrow(self._sql["append"], *arguments)
         assert record is not None
+        self._noted |= batch.rows.stamps
         answer = Answer(batch, record)
         return answer.verdicts(await self._stored(connection, answer.shown) if answer.shown else {})
 

@@ -39,17 +39,22 @@ class Batch:
 
     def __init__(self) -> None:
         self._tables: dict[str, list[tuple[str, list[Row]]]] = {}
+        self._last: dict[str, list[Row]] = {}  # by statement, where it is the last one of its table
 
     def __bool__(self) -> bool:
         return bool(self._tables)
 
     def add(self, statement: str, row: Row) -> None:
         """Add a row to the table of a statement."""
+        rows = self._last.get(statement)
+        if rows is not None:
+            rows.append(row)
+            return
         runs = self._tables.setdefault(TABLES[statement], [])
-        if runs and runs[-1][0] == statement:
-            runs[-1][1].append(row)
-        else:
-            runs.append((statement, [row]))
+        if runs:
+            del self._last[runs[-1][0]]
+        rows = self._last[statement] = [row]
+        runs.append((statement, rows))
 
     def __iter__(self) -> Iterator[tuple[str, list[Row]]]:
         for runs in self._tables.values():

@@ -13,7 +13,7 @@ from comby.server.ports.event_store import (
     RetryCommand,
     StartCommand,
 )
-from comby.server.stores.sqlite.plan import CommandEntry, Plan
+from comby.server.stores.sqlite.plan import Changes, CommandEntry, Plan
 
 
 def accept(plan: Plan, write: AcceptCommand) -> CommandAccepted | CommandKnown:
@@ -21,7 +21,7 @@ def accept(plan: Plan, write: AcceptCommand) -> CommandAccepted | CommandKnown:
     known = plan.commands.get(write.command.key)
     if known is not None:
         return CommandKnown(plan.stored(known))
-    entry = insert(plan, write.command, status=CommandStatus.ACCEPTED)
+    entry = insert(plan, write.command, CommandStatus.ACCEPTED)
     return CommandAccepted(entry.accept_seq, plan.now)
 
 
@@ -72,29 +72,15 @@ def retry(plan: Plan, write: RetryCommand) -> CommandMoved | CommandNotOpen:
     return CommandMoved(plan.stored(entry))
 
 
-def insert(
-    plan: Plan,
-    new: NewCommand,
-    *,
-    status: CommandStatus,
-    outcome: bytes = b"",
-    finished_at: int | None = None,
-    version: int = 0,
-    position: int = 0,
-) -> CommandEntry:
-    """Store a command whose key is not known."""
-    entry = CommandEntry(
-        key=new.key,
-        accept_seq=plan.next_accept_seq(),
-        status=status,
-        attempts=new.attempts,
-        new=new,
-    )
-    plan.commands[new.key] = entry
+def insert(plan: Plan, new: NewCommand, status: CommandStatus, ended: Changes | None = None) -> CommandEntry:
+    """Store a command whose key is not known: as accepted, or as `ended` tells."""
+    values = ended or Changes()
+    accept_seq = plan.next_accept_seq()
+    entry = plan.commands[new.key] = CommandEntry(new.key, accept_seq, status, new.attempts, new, values)
     plan.batch.add(
         "insert_command",
         (
-            entry.accept_seq,
+            accept_seq,
             *new.key,
             new.aggregate.domain,
             new.aggregate.aggregate_id,
@@ -105,12 +91,12 @@ def insert(
             status.value,
             new.attempts,
             plan.now,
-            finished_at,
-            version,
-            position,
+            values.get("finished_at"),
+            values.get("version", 0),
+            values.get("position", 0),
             new.fingerprint,
             new.context,
-            outcome,
+            values.get("outcome", b""),
             new.command,
         ),
     )

@@ -41,9 +41,9 @@ def finish(plan: Plan, write: FinishCommand) -> Committed | CommandKnown | Comma
 
 
 def _violations(plan: Plan, write: FinishCommand) -> tuple[Violation, ...]:
-    found = ((check, plan.guard(check.key)[0]) for check in write.checks)
+    found = [(check, plan.guard(check.key)[0]) for check in write.checks]
     return tuple(
-        Violation(check.key, check.version, Version(actual)) for check, actual in found if check.version != actual
+        [Violation(check.key, check.version, Version(actual)) for check, actual in found if check.version != actual]
     )
 
 
@@ -73,7 +73,7 @@ def _append(plan: Plan, write: FinishCommand) -> Position:
 
 
 def _end_command(plan: Plan, write: FinishCommand, last: Position) -> None:
-    changes: Changes = {
+    ended: Changes = {
         "status": write.status,
         "finished_at": plan.now,
         "version": write.version,
@@ -82,19 +82,9 @@ def _end_command(plan: Plan, write: FinishCommand, last: Position) -> None:
     }
     match write.command:
         case NewCommand() as new:
-            entry = insert(
-                plan,
-                new,
-                status=write.status,
-                outcome=write.outcome,
-                finished_at=plan.now,
-                version=write.version,
-                position=last,
-            )
+            insert(plan, new, write.status, ended)
         case CommandKey() as key:
             entry = plan.commands[key]
-            plan.batch.add(
-                "finish_command",
-                (write.status.value, plan.now, write.version, last, write.outcome, entry.accept_seq),
-            )
-    entry.move(changes)
+            row = (write.status.value, plan.now, write.version, last, write.outcome, entry.accept_seq)
+            plan.batch.add("finish_command", row)
+            entry.move(ended)

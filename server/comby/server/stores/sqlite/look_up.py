@@ -16,21 +16,19 @@ from comby.server.stores.sqlite.statements import Statements
 def look_up(
     connection: apsw.Connection, sql: Statements, memory: Memory, writes: Sequence[Write]
 ) -> tuple[dict[CommandKey, CommandEntry], Mapping[AggregateKey, Guard]]:
-    """Return the commands that the requests name and that are stored, and the versions of the aggregates that they check."""
+    """Return the commands that the requests name and that are stored, and the versions of those aggregates that they check and that
+    exist."""
     keys = {key for write in writes if (key := command_key(write)) is not None}
     aggregates = {key for write in writes for key in _aggregates(write)}
     commands: dict[CommandKey, CommandEntry] = {}
     if keys:
         for tenant_id, request_id, accept_seq, status, attempts in connection.executemany(sql["look_up_command"], keys):
             key = CommandKey(tenant_id, request_id)
-            commands[key] = CommandEntry(
-                key=key, accept_seq=accept_seq, status=CommandStatus(status), attempts=attempts
-            )
-    guards = {key: memory.guards[key] for key in aggregates if key in memory.guards}
-    missing = aggregates - guards.keys()
-    if missing:
+            commands[key] = CommandEntry(key, accept_seq, CommandStatus(status), attempts)
+    guards = {key: guard for key in aggregates if (guard := memory.guards.get(key)) is not None}
+    if len(guards) < len(aggregates):
         for tenant_id, domain, aggregate_id, version, closed in connection.executemany(
-            sql["look_up_aggregate"], missing
+            sql["look_up_aggregate"], aggregates - guards.keys()
         ):
             guards[AggregateKey(tenant_id, domain, aggregate_id)] = (version, bool(closed))
     return commands, guards
@@ -39,7 +37,7 @@ def look_up(
 def _aggregates(write: Write) -> tuple[AggregateKey, ...]:
     match write:
         case FinishCommand():
-            return tuple(check.key for check in write.checks)
+            return tuple([check.key for check in write.checks])
         case RefreshState():
             return (write.key,)
         case _:

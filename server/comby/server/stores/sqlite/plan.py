@@ -28,7 +28,7 @@ class Changes(TypedDict, total=False):
     outcome: bytes
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class CommandEntry:
     """A command as it stands at this point of the batch; `new` where the batch itself inserts it."""
 

@@ -8,6 +8,6 @@ select * from comby.append(
   $33::text::integer[], $34::text::integer[], $35::text::bigint[], $36::text::bigint[], $37::text::boolean[],
   $38::text::integer[], $39::text::integer[], $40::text::bigint[], $41::text::text[], $42::text::text[], $43,
   $44::text::integer[], $45::text::integer[], $46::text::text[], $47::text::text[], $48::text::text[],
-  $49::text::bigint[], $50::text::text[], $51::text::text[], $52, $53::text::integer[], $54::text::bigint[],
-  $55::text::bigint[], $56
+  $49::text::bigint[], $50::text::text[], $51::text::text[], $52, $53::text::text[], $54::text::text[],
+  $55::text::integer[], $56::text::bigint[], $57::text::bigint[], $58
 )

@@ -6,9 +6,9 @@ from (
   cross join lateral (
     select * from comby.rows where model = $1 and tenant_id = $2 and rows.key = candidate.key offset 0
   ) as stored
-  cross join lateral unnest(stored.entries) as ordering (entry)
+  cross join lateral unnest(comby.entries_of(stored.entries)) as ordering (entry)
   where candidate.model = $1 and candidate.tenant_id = $2 and candidate.entry = $3
-    and ordering.entry >= $4 and ordering.entry < $5 and stored.entries @> $8::text[]
+    and ordering.entry >= $4 and ordering.entry < $5 and comby.entries_of(stored.entries) @> $8::text[]
     and ($7::text is null or (ordering.entry, candidate.key) < ($6, $7))
   order by ordering.entry desc, candidate.key desc
   limit $9

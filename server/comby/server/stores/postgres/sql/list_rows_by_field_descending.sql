@@ -6,6 +6,6 @@ cross join lateral (
 ) as stored
 where candidate.model = $1 and candidate.tenant_id = $2 and candidate.entry >= $3 and candidate.entry < $4
   and ($6::text is null or (candidate.entry, candidate.key) < ($5, $6))
-  and stored.entries @> $7::text[]
+  and comby.entries_of(stored.entries) @> $7::text[]
 order by candidate.entry desc, candidate.key desc
 limit $8

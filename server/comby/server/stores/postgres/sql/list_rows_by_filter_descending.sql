@@ -6,6 +6,6 @@ cross join lateral (
 ) as stored
 where candidate.model = $1 and candidate.tenant_id = $2 and candidate.entry = $3
   and ($4::text is null or candidate.key < $4)
-  and stored.entries @> $5::text[]
+  and comby.entries_of(stored.entries) @> $5::text[]
 order by candidate.key desc
 limit $6

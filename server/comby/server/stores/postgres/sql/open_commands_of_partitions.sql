@@ -6,7 +6,7 @@ select
 from unnest($4::integer[]) as wanted (partition)
 cross join lateral (
   select * from comby.commands
-  where status = 'accepted' and commands.partition = wanted.partition and accept_seq > $1
+  where '' || status = 'accepted' and commands.partition = wanted.partition and accept_seq > $1
     and (not_before is null or not_before <= $2)
   order by accept_seq
   limit $3

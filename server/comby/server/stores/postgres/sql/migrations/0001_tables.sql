@@ -25,7 +25,8 @@ create table comby.events (
   element      bytea    not null,
   constraint events_position primary key (position)
 );
-create unique index events_aggregate on comby.events (tenant_id, domain, aggregate_id, version) include (position);
+-- Here and below the id comes first: it tells nearly all keys apart, and comparing keys is what an index costs most.
+create unique index events_aggregate on comby.events (aggregate_id, tenant_id, domain, version) include (position);
 create index events_tenant on comby.events (tenant_id, position);
 create index events_type on comby.events (type, position);
 
@@ -36,7 +37,7 @@ create table comby.aggregates (
   aggregate_id text    collate "C" not null,
   version      bigint  not null,
   closed       boolean not null,
-  primary key (tenant_id, domain, aggregate_id)
+  primary key (aggregate_id, tenant_id, domain)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
 create sequence comby.accept_seq as bigint;
@@ -61,15 +62,16 @@ create table comby.commands (
   context          bytea   not null,
   outcome          bytea   not null,
   command          bytea,
-  primary key (tenant_id, request_id)
+  primary key (request_id, tenant_id)
 );
 -- Most commands end as executed in the commit that stores them: they cost this table three index entries.
 -- An expression, so that nothing but lists can take this index: a plan for looking up a key, made while the table is empty, otherwise did.
 create index commands_sequence on comby.commands ((tenant_id || ''), accept_seq);
 create index commands_status on comby.commands (tenant_id, status, accept_seq) where status <> 'executed';
 create index commands_open on comby.commands (accept_seq) where status = 'accepted';
-create index commands_claim on comby.commands (partition, accept_seq) where status = 'accepted';
-create index commands_waiting on comby.commands (tenant_id, domain, aggregate_id, accept_seq) where status = 'accepted';
+-- Conditions that look different, so that each of these serves what is meant to use it and nothing else.
+create index commands_claim on comby.commands (partition, accept_seq) where '' || status = 'accepted';
+create index commands_waiting on comby.commands (aggregate_id, tenant_id, domain, accept_seq) where status || '' = 'accepted';
 create index commands_due on comby.commands (not_before) where status = 'accepted' and not_before is not null;
 create index commands_payload on comby.commands (finished_at)
   where command is not null and status in ('executed', 'rejected', 'cancelled');
@@ -81,7 +83,7 @@ create table comby.snapshots (
   version      bigint not null,
   stamp        text   collate "C" not null,
   state        bytea  not null,
-  primary key (tenant_id, domain, aggregate_id, version)
+  primary key (aggregate_id, tenant_id, domain, version)
 );
 
 create table comby.consumers (
@@ -116,15 +118,15 @@ create table comby.waiting_events (
   primary key (reactor, tenant_id, domain, aggregate_id, position)
 );
 
--- `entries` are the indexed fields, each as name and value in one text (row_entries.py); they repeat what row_entries has of the row, so
--- that its old ones are found without an index of their own.
+-- `entries` are the indexed fields, put together in one text (row_entries.py); they repeat what row_entries has of the row, so that its old
+-- ones are found without an index of their own.
 create table comby.rows (
   model     text   collate "C" not null,
   tenant_id text   collate "C" not null,
   key       text   collate "C" not null,
   version   bigint not null,
   stamp     text   collate "C" not null,
-  entries   text[] collate "C" not null,
+  entries   text   collate "C" not null,
   row       bytea  not null,
   primary key (model, tenant_id, key)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);

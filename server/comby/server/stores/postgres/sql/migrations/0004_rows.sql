@@ -1,3 +1,7 @@
+-- The entries of a row that are put together in one text.
+create function comby.entries_of(joined text) returns text[] language sql immutable strict parallel safe
+return string_to_array(joined, e'\x01\x04');
+
 -- Writes rows of read models: of each row (`places` numbers them) the last change among the requests that wrote.
 -- A change without content deletes the row. `row_entries` are a row's indexed fields, put together as in row_entries.py.
 create function comby.write_rows(
@@ -5,88 +9,107 @@ create function comby.write_rows(
   row_versions bigint[], row_stamps text[], row_entries text[], contents bytea[]
 ) returns void language plpgsql as $$
 declare
-  last    integer[] := array_fill(0, array[cardinality(places)]);
+  changes constant integer := cardinality(places);
+  last    integer[] := array_fill(0, array[changes]);
+  befores text[]; -- the entries of rows that are stored
+  stored  tid[];
+  inserts boolean := false;
+  updates boolean := false;
   deletes boolean := false;
-  stale   tid[];
+  change  integer;
 begin
-  for change in 1 .. cardinality(places) loop
+  for change in 1 .. changes loop
     if wrote[requests[change]] then
       last[places[change]] := change;
-      deletes := deletes or contents[change] is null;
+    end if;
+  end loop;
+  select array_agg(row.place order by number), array_agg(row.entries order by number) into stored, befores
+  from generate_series(1, changes) as number
+  left join lateral (
+    select rows.ctid as place, rows.entries from comby.rows
+    where rows.model = models[number] and rows.tenant_id = tenants[number] and rows.key = keys[number]
+    offset 0
+  ) as row on true;
+  foreach change in array last loop
+    continue when change = 0;
+    if contents[change] is null then
+      deletes := true;
+    elsif stored[change] is null then
+      inserts := true;
+    else
+      updates := true;
     end if;
   end loop;
 
-  -- What is not there is inserted, and what is there updated: the lock of the append keeps it so, and to insert on conflict costs more.
-  with changed as materialized (
-    select given.*, stored.entries as before
-    from (
-      select given.*, string_to_array(given.joined, e'\x01\x04') as after
-      from unnest(places, models, tenants, keys, row_versions, row_stamps, row_entries, contents)
-        with ordinality as given (place, model, tenant_id, key, version, stamp, joined, content, ordinal)
-      where last[given.place] = given.ordinal
-    ) as given
-    left join lateral (
-      select rows.entries from comby.rows
-      where rows.model = given.model and rows.tenant_id = given.tenant_id and rows.key = given.key
-      offset 0
-    ) as stored on true
-  ),
-  added as (
-    insert into comby.row_entries (model, tenant_id, entry, key)
-    select one.model, one.tenant_id, one.entry, one.key
-    from (
-      select changed.model, changed.tenant_id, changed.key, changed.before, unnest(changed.after) as entry from changed
-    ) as one
-    where one.before is null or one.entry <> all (one.before)
-  ),
-  created as (
-    insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
-    select model, tenant_id, key, version, stamp, after, content
-    from changed where before is null and content is not null
-  ),
-  replaced as (
-    update comby.rows as stored
-    set version = changed.version, stamp = changed.stamp, entries = changed.after, row = changed.content
-    from changed
-    where changed.before is not null and changed.content is not null
-      and stored.model = changed.model and stored.tenant_id = changed.tenant_id and stored.key = changed.key
-  )
-  select array_agg(stored.ctid) into stale
+  insert into comby.row_entries (model, tenant_id, entry, key)
+  select models[one.number], tenants[one.number], one.entry, keys[one.number]
   from (
-    select changed.model, changed.tenant_id, changed.key, changed.after, unnest(changed.before) as entry
-    from changed where before is not null
+    select number, unnest(comby.entries_of(row_entries[number])) as entry
+    from unnest(last) as number
+    where number > 0 and befores[number] is distinct from row_entries[number]
   ) as one
-  cross join lateral (
-    select row_entries.ctid from comby.row_entries
-    where row_entries.model = one.model and row_entries.tenant_id = one.tenant_id and row_entries.entry = one.entry
-      and row_entries.key = one.key
-    offset 0
-  ) as stored
-  where one.entry <> all (one.after);
-  if stale is not null then
-    perform comby.delete_entries(stale);
+  where befores[one.number] is null or one.entry <> all (comby.entries_of(befores[one.number]));
+  if updates or deletes then
+    perform comby.delete_entries(
+      (
+        select array_agg(entry.place)
+        from (
+          select number, unnest(comby.entries_of(befores[number])) as entry
+          from unnest(last) as number
+          where number > 0 and befores[number] is distinct from row_entries[number]
+        ) as one
+        cross join lateral (
+          select row_entries.ctid as place from comby.row_entries
+          where row_entries.model = models[one.number] and row_entries.tenant_id = tenants[one.number]
+            and row_entries.entry = one.entry and row_entries.key = keys[one.number]
+          offset 0
+        ) as entry
+        where one.entry <> all (comby.entries_of(row_entries[one.number]))
+      )
+    );
+  end if;
+
+  if inserts then
+    insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
+    select
+      models[number], tenants[number], keys[number], row_versions[number], row_stamps[number], row_entries[number],
+      contents[number]
+    from unnest(last) as number
+    where number > 0 and stored[number] is null and contents[number] is not null;
+  end if;
+  if updates then
+    perform comby.update_rows(last, stored, row_versions, row_stamps, row_entries, contents);
   end if;
   if deletes then
-    for change in 1 .. cardinality(places) loop
-      if last[places[change]] = change and contents[change] is null then
+    foreach change in array last loop
+      if change > 0 and contents[change] is null then
         delete from comby.rows
         where rows.model = models[change] and rows.tenant_id = tenants[change] and rows.key = keys[change];
       end if;
     end loop;
   end if;
-
-  insert into comby.stamps (model, stamp)
-  select distinct given.model, given.stamp
-  from unnest(places, models, row_stamps, contents) with ordinality as given (place, model, stamp, content, ordinal)
-  where last[given.place] = given.ordinal and given.content is not null
-  on conflict do nothing;
 end
 $$;
 
--- Deletes entries by where they lie, which the planner would not choose by itself while the table is small.
+-- What follows changes rows where they lie, which is known, and stays so under the lock of the append. Without the other ways the planner
+-- takes this one, also for tables that are small when it plans.
+
+create function comby.update_rows(
+  numbers integer[], stored tid[], row_versions bigint[], row_stamps text[], row_entries text[], contents bytea[]
+) returns void language plpgsql set enable_indexscan = off as $$
+begin
+  update comby.rows
+  set version = row_versions[number], stamp = row_stamps[number], entries = row_entries[number], row = contents[number]
+  from unnest(numbers) as number
+  where rows.ctid = stored[number] and number > 0 and contents[number] is not null;
+end
+$$;
+
 create function comby.delete_entries(stale tid[]) returns void language plpgsql set enable_indexscan = off as $$
 begin
-  delete from comby.row_entries where ctid = any (stale);
+  if stale is not null then
+    delete from comby.row_entries where ctid = any (stale);
+  end if;
 end
 $$;
 
@@ -99,7 +122,8 @@ begin
   perform pg_advisory_xact_lock(comby.append_lock());
   for victim in select tenant_id, key, entries from comby.rows where model = dropped limit most loop
     delete from comby.row_entries
-    where model = dropped and tenant_id = victim.tenant_id and entry = any (victim.entries) and key = victim.key;
+    where model = dropped and tenant_id = victim.tenant_id and entry = any (comby.entries_of(victim.entries))
+      and key = victim.key;
     delete from comby.rows where model = dropped and tenant_id = victim.tenant_id and key = victim.key;
     deleted := deleted + 1;
   end loop;

@@ -1,13 +1,21 @@
 -- The order of an aggregate's commands, which several instances accept: whether a fenced request would overtake an older one.
 
--- The first accepted command of an aggregate that is due, as stored.
-create function comby.first_waiting(tenant text, domain_name text, id text, now bigint) returns bigint
-language plpgsql stable as $$
+-- The first accepted command that is due of each of some aggregates, as stored.
+create function comby.first_waiting(
+  now bigint, places integer[], tenants text[], domains text[], ids text[]
+) returns bigint[] language plpgsql stable as $$
 begin
-  return (
-    select min(entry.accept_seq) from comby.commands as entry
-    where entry.status = 'accepted' and entry.tenant_id = tenant and entry.domain = domain_name
-      and entry.aggregate_id = id and (entry.not_before is null or entry.not_before <= now)
+  return array(
+    select waiting.first
+    from generate_series(1, cardinality(places)) as number
+    left join lateral (
+      select min(entry.accept_seq + 0) as first from comby.commands as entry
+      where entry.status || '' = 'accepted' and entry.aggregate_id = ids[number]
+        and entry.tenant_id = tenants[places[number]] and entry.domain = domains[number]
+        and coalesce(entry.not_before, now) <= now
+      offset 0
+    ) as waiting on true
+    order by number
   );
 end
 $$;
@@ -40,7 +48,7 @@ begin
   end loop;
   return exists (
     select from comby.commands as entry
-    where entry.status = 'accepted' and entry.tenant_id = tenant and entry.domain = domain_name
+    where entry.status || '' = 'accepted' and entry.tenant_id = tenant and entry.domain = domain_name
       and entry.aggregate_id = id and entry.accept_seq < own_sequence and coalesce(entry.not_before, now) <= now
       and not exists (
         select from unnest(tenants, requests, statuses) as moved (tenant_id, request_id, status)

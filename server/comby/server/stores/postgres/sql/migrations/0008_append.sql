@@ -21,6 +21,7 @@ create function comby.append(
   event_request_ids text[], event_records bytea[],
   row_requests integer[], row_places integer[], row_models text[], row_tenants text[], row_keys text[],
   row_versions bigint[], row_stamps text[], row_entries text[], row_contents bytea[],
+  stamp_models text[], stamp_names text[],
   advance_consumers integer[], advance_befores bigint[], advance_afters bigint[], waiting_changes text,
   out head bigint, out recorded bigint, out verdicts smallint[], out numbers bigint[],
   out conflict_checks integer[], out conflict_actuals bigint[],
@@ -53,34 +54,38 @@ declare
   parked             constant smallint := 4;
   cancelled          constant smallint := 5;
 
-  count_requests     constant integer := cardinality(kinds);
-  count_commands     constant integer := cardinality(command_requests);
+  request_count      constant integer := cardinality(kinds);
+  command_count      constant integer := cardinality(command_requests);
   aggregate_versions bigint[];
   aggregate_closed   boolean[];
+  aggregate_places   tid[]; -- where each is stored; null for a new one
   aggregate_changed  boolean[] := array_fill(false, array[cardinality(aggregate_ids)]);
-  command_statuses   smallint[] := array_fill(null::smallint, array[count_commands]);
-  command_sequences  bigint[] := array_fill(null::bigint, array[count_commands]);
-  command_attempts   integer[] := array_fill(null::integer, array[count_commands]);
-  command_finished   bigint[] := array_fill(null::bigint, array[count_commands]);
-  command_versions   bigint[] := array_fill(null::bigint, array[count_commands]);
-  command_positions  bigint[] := array_fill(null::bigint, array[count_commands]);
-  outcome_requests   integer[] := array_fill(0, array[count_commands]); -- whose outcome a command has; -1: the stored one
-  inserted           integer[] := array_fill(0, array[count_commands]); -- the new command that it is, in this batch
-  stored_sequences   bigint[] := array_fill(null::bigint, array[count_commands]);
+  aggregate_inserts  boolean := false;
+  aggregate_updates  boolean := false;
+  command_statuses   smallint[] := array_fill(null::smallint, array[command_count]);
+  command_sequences  bigint[] := array_fill(null::bigint, array[command_count]);
+  command_attempts   integer[] := array_fill(null::integer, array[command_count]);
+  command_finished   bigint[] := array_fill(null::bigint, array[command_count]);
+  command_versions   bigint[] := array_fill(null::bigint, array[command_count]);
+  command_positions  bigint[] := array_fill(null::bigint, array[command_count]);
+  outcome_requests   integer[] := array_fill(0, array[command_count]); -- whose outcome a command has; -1: the stored one
+  inserted           integer[] := array_fill(0, array[command_count]); -- the new command that it is, in this batch
+  updated            boolean[]; -- whether it is stored, and changed
+  reopened           boolean[];
+  stored_places      tid[];
+  stored_sequences   bigint[];
   stored_outcomes    bytea[];
   stored_partitions  integer[];
   stored_domains     text[];
   stored_aggregates  text[];
-  first_waiting      bigint[]; -- of the aggregate of a stored command that is fenced; of that of a new one
+  first_waiting      bigint[]; -- the first command that waits for the aggregate of a stored one, and of a new one
   new_first_waiting  bigint[];
-  reopened           boolean[];
   opened_buckets     boolean[]; -- by a hash of the aggregate's id: whether the batch opened a command of it
-  updated            boolean[];
   partition_epochs   bigint[];
   consumer_positions bigint[];
   consumer_changed   boolean[];
-  wrote              boolean[] := array_fill(false, array[count_requests]);
-  shifts             bigint[] := array_fill(null::bigint, array[count_requests]);
+  wrote              boolean[] := array_fill(false, array[request_count]);
+  shifts             bigint[] := array_fill(null::bigint, array[request_count]);
   opened             integer[] := '{}';
   ended              boolean := false;
 
@@ -91,63 +96,63 @@ declare
   command            integer;
   aggregate          integer;
   first_check        integer := 1;
+  last_check         integer;
   first_event        integer := 1;
+  last_event         integer;
   conflicts          boolean;
+  behind             boolean;
   show               boolean;
 begin
   perform pg_advisory_xact_lock(comby.append_lock());
 
-  for stored in select * from comby.batches as batch where batch.writer = writer_id and batch.number >= batch_number loop
-    if stored.number > batch_number then
-      raise exception using errcode = 'CB001', message = 'a later batch of this writer was decided';
-    end if;
-    head := stored.head;
-    recorded := stored.recorded_at;
-    verdicts := stored.verdicts;
-    numbers := stored.numbers;
-    conflict_checks := stored.conflict_checks;
-    conflict_actuals := stored.conflict_actuals;
-    shown_commands := stored.shown_commands;
-    shown_sequences := stored.shown_sequences;
-    shown_statuses := stored.shown_statuses;
-    shown_attempts := stored.shown_attempts;
-    shown_finished := stored.shown_finished;
-    shown_versions := stored.shown_versions;
-    shown_positions := stored.shown_positions;
-    shown_outcomes := stored.shown_outcomes;
+  -- What is stored.
+  select
+    exists (select from comby.batches as batch where batch.writer = writer_id and batch.number >= batch_number) as decided,
+    exists (select from comby.log where log.incarnation = incarnation_id) as same_life,
+    coalesce(event.position, 0) as head, greatest(comby.clock(), event.recorded_at) as now
+  into stored
+  from (select) as always
+  left join lateral (
+    select events.position, events.recorded_at from comby.events order by events.position desc limit 1
+  ) as event on true;
+  if stored.decided then
+    select * into head, recorded, verdicts, numbers, conflict_checks, conflict_actuals, shown_commands, shown_sequences,
+      shown_statuses, shown_attempts, shown_finished, shown_versions, shown_positions, shown_outcomes
+    from comby.decided_batch(writer_id, batch_number);
     return;
-  end loop;
-  if not exists (select from comby.log where log.incarnation = incarnation_id) then
+  end if;
+  if not stored.same_life then
     raise exception using errcode = 'CB002', message = 'the log has another incarnation';
   end if;
-
-  -- What is stored.
-  select event.position, event.recorded_at into head, recorded from comby.events as event order by event.position desc limit 1;
-  head := coalesce(head, 0);
+  head := stored.head;
   first_head := head;
-  recorded := greatest(comby.clock(), recorded);
+  recorded := stored.now;
   select
-    coalesce(array_agg(coalesce(guard.version, 0) order by wanted.ordinal), '{}'),
-    array_agg(coalesce(guard.closed, false) order by wanted.ordinal)
-  into aggregate_versions, aggregate_closed
-  from unnest(aggregate_tenants, aggregate_domains, aggregate_ids)
-    with ordinality as wanted (tenant_id, domain, aggregate_id, ordinal)
+    coalesce(array_agg(coalesce(guard.version, 0) order by number), '{}'),
+    array_agg(coalesce(guard.closed, false) order by number),
+    array_agg(guard.place order by number)
+  into aggregate_versions, aggregate_closed, aggregate_places
+  from generate_series(1, cardinality(aggregate_ids)) as number
   left join lateral (
-    select * from comby.aggregates
-    where aggregates.tenant_id = wanted.tenant_id and aggregates.domain = wanted.domain
-      and aggregates.aggregate_id = wanted.aggregate_id
+    select aggregates.ctid as place, aggregates.version, aggregates.closed from comby.aggregates
+    where aggregates.aggregate_id = aggregate_ids[number] and aggregates.tenant_id = aggregate_tenants[number]
+      and aggregates.domain = aggregate_domains[number]
     offset 0
   ) as guard on true;
   for stored in
-    select wanted.ordinal, entry.*
-    from unnest(command_tenants, command_requests) with ordinality as wanted (tenant_id, request_id, ordinal)
+    select number, entry.*
+    from generate_series(1, command_count) as number
     cross join lateral (
-      select * from comby.commands
-      where commands.tenant_id = wanted.tenant_id and commands.request_id = wanted.request_id
+      select
+        commands.ctid as place, commands.status, commands.accept_seq, commands.attempts, commands.finished_at,
+        commands.version, commands.position, commands.outcome, commands.partition, commands.domain, commands.aggregate_id
+      from comby.commands
+      where commands.request_id = command_requests[number] and commands.tenant_id = command_tenants[number]
       offset 0
     ) as entry
   loop
-    command := stored.ordinal;
+    command := stored.number;
+    stored_places[command] := stored.place;
     command_statuses[command] := array_position(comby.statuses(), stored.status);
     command_sequences[command] := stored.accept_seq;
     stored_sequences[command] := stored.accept_seq;
@@ -160,91 +165,96 @@ begin
     stored_partitions[command] := stored.partition;
     stored_domains[command] := stored.domain;
     stored_aggregates[command] := stored.aggregate_id;
-    if cardinality(fenced_partitions) > 0 then
-      first_waiting[command] := comby.first_waiting(stored.tenant_id, stored.domain, stored.aggregate_id, recorded);
-    end if;
   end loop;
   if cardinality(fenced_partitions) > 0 then
-    select array_agg(owned.epoch order by wanted.ordinal) into partition_epochs
-    from unnest(fenced_partitions) with ordinality as wanted (partition, ordinal)
+    select array_agg(owned.epoch order by number) into partition_epochs
+    from generate_series(1, cardinality(fenced_partitions)) as number
     left join lateral (
-      select * from comby.partitions where partitions.partition = wanted.partition offset 0
+      select partitions.epoch from comby.partitions where partitions.partition = fenced_partitions[number] offset 0
     ) as owned on true;
-    for number in 1 .. cardinality(new_commands) loop
-      new_first_waiting[number] := comby.first_waiting(
-        command_tenants[new_commands[number]], new_domains[number], new_aggregates[number], recorded
-      );
-    end loop;
+    first_waiting := comby.first_waiting(
+      recorded, array(select number from generate_series(1, command_count) as number), command_tenants, stored_domains,
+      stored_aggregates
+    );
+    new_first_waiting := comby.first_waiting(recorded, new_commands, command_tenants, new_domains, new_aggregates);
   end if;
   if cardinality(consumer_names) > 0 then
-    select array_agg(consumer.position order by wanted.ordinal) into consumer_positions
-    from unnest(consumer_names, consumer_generations) with ordinality as wanted (name, generation, ordinal)
+    select array_agg(consumer.position order by number) into consumer_positions
+    from generate_series(1, cardinality(consumer_names)) as number
     left join lateral (
-      select * from comby.consumers where consumers.name = wanted.name and consumers.generation = wanted.generation offset 0
+      select consumers.position from comby.consumers
+      where consumers.name = consumer_names[number] and consumers.generation = consumer_generations[number]
+      offset 0
     ) as consumer on true;
   end if;
 
   -- What becomes of each request.
-  for request in 1 .. count_requests loop
+  for request in 1 .. request_count loop
     kind := kinds[request];
     command := commands[request];
     item := items[request];
+    last_check := check_ends[request];
+    last_event := event_ends[request];
     show := false;
+    behind := false;
     numbers[request] := 0;
     if fences[request] > 0 and partition_epochs[fences[request]] is distinct from epochs[request] then
       verdicts[request] := is_fenced;
-    elsif kind = kind_finish_new and fences[request] > 0
-      and (new_first_waiting[item] is not null or opened_buckets[hashtext(new_aggregates[item]) & 1023])
-      and comby.is_behind(
-        9223372036854775807, command_tenants[command], new_domains[item], new_aggregates[item], recorded,
-        command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
-        new_aggregates, new_not_before
-      )
-    then
-      verdicts[request] := is_behind;
-    elsif kind = kind_start and fences[request] > 0 and command_statuses[command] = accepted
-      and (first_waiting[command] < command_sequences[command] or stored_sequences[command] is distinct from command_sequences[command])
-      and comby.is_behind(
-        command_sequences[command], command_tenants[command],
-        coalesce(new_domains[inserted[command]], stored_domains[command]),
-        coalesce(new_aggregates[inserted[command]], stored_aggregates[command]), recorded,
-        command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
-        new_aggregates, new_not_before
-      )
-    then
-      verdicts[request] := is_behind;
-    elsif kind in (kind_finish_new, kind_accept) and command_statuses[command] is not null then
-      verdicts[request] := is_known;
-      show := true;
-    elsif kind = kind_finish and command_statuses[command] is distinct from accepted then
-      verdicts[request] := is_not_open;
-      show := true;
-    elsif kind in (kind_finish_new, kind_finish) then
-      conflicts := false;
-      for number in first_check .. check_ends[request] loop
-        if aggregate_versions[check_aggregates[number]] <> check_versions[number] then
-          conflicts := true;
-          conflict_checks := array_append(conflict_checks, number);
-          conflict_actuals := array_append(conflict_actuals, aggregate_versions[check_aggregates[number]]);
+      first_check := last_check + 1;
+      first_event := last_event + 1;
+      continue;
+    end if;
+
+    if kind = kind_finish_new or kind = kind_finish then
+      if kind = kind_finish_new then
+        if fences[request] > 0
+          and (new_first_waiting[item] is not null or opened_buckets[hashtext(new_aggregates[item]) & 1023])
+        then
+          behind := comby.is_behind(
+            9223372036854775807, command_tenants[command], new_domains[item], new_aggregates[item], recorded,
+            command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
+            new_aggregates, new_not_before
+          );
         end if;
-      end loop;
-      if conflicts then
+        show := not behind and command_statuses[command] is not null;
+      else
+        show := command_statuses[command] is distinct from accepted;
+      end if;
+      conflicts := false;
+      if not (behind or show) then
+        for number in first_check .. last_check loop
+          if aggregate_versions[check_aggregates[number]] <> check_versions[number] then
+            conflicts := true;
+            conflict_checks := array_append(conflict_checks, number);
+            conflict_actuals := array_append(conflict_actuals, aggregate_versions[check_aggregates[number]]);
+          end if;
+        end loop;
+      end if;
+      if behind then
+        verdicts[request] := is_behind;
+      elsif show then
+        verdicts[request] := case when kind = kind_finish_new then is_known else is_not_open end;
+      elsif conflicts then
         verdicts[request] := is_conflict;
       else
-        for number in first_check .. check_ends[request] loop
+        for number in first_check .. last_check loop
           aggregate := check_aggregates[number];
           if check_closes[number] then
             aggregate_closed[aggregate] := true;
-            aggregate_changed[aggregate] := true;
+          elsif check_afters[number] = check_versions[number] then
+            continue;
           end if;
-          if check_afters[number] <> check_versions[number] then
-            aggregate_versions[aggregate] := check_afters[number];
-            aggregate_changed[aggregate] := true;
+          aggregate_versions[aggregate] := check_afters[number];
+          aggregate_changed[aggregate] := true;
+          if aggregate_places[aggregate] is null then
+            aggregate_inserts := true;
+          else
+            aggregate_updates := true;
           end if;
         end loop;
-        if event_ends[request] >= first_event then
+        if last_event >= first_event then
           shifts[request] := head + 1 - first_event;
-          head := head + event_ends[request] + 1 - first_event;
+          head := head + last_event + 1 - first_event;
           numbers[request] := head;
         end if;
         if kind = kind_finish_new then
@@ -252,7 +262,7 @@ begin
           command_sequences[command] := nextval('comby.accept_seq');
           command_attempts[command] := new_attempts[item];
         else
-          updated[command] := true;
+          updated[command] := inserted[command] = 0;
         end if;
         command_statuses[command] := ends[request];
         command_finished[command] := recorded;
@@ -260,42 +270,67 @@ begin
         command_positions[command] := numbers[request];
         outcome_requests[command] := request;
         wrote[request] := true;
-        ended := true;
         verdicts[request] := is_committed;
+        ended := true;
       end if;
+
     elsif kind = kind_accept then
-      inserted[command] := item;
-      command_statuses[command] := accepted;
-      command_sequences[command] := nextval('comby.accept_seq');
-      command_attempts[command] := new_attempts[item];
-      command_versions[command] := 0;
-      command_positions[command] := 0;
-      opened := array_append(opened, new_partitions[item]);
-      opened_buckets[hashtext(new_aggregates[item]) & 1023] := true;
-      verdicts[request] := is_accepted;
-      numbers[request] := command_sequences[command];
-    elsif kind = kind_start then
-      if command_statuses[command] = accepted then
-        command_attempts[command] := command_attempts[command] + 1;
-        updated[command] := true;
-        verdicts[request] := is_started;
-        numbers[request] := command_attempts[command];
+      if command_statuses[command] is not null then
+        verdicts[request] := is_known;
+        show := true;
       else
+        inserted[command] := item;
+        command_statuses[command] := accepted;
+        command_sequences[command] := nextval('comby.accept_seq');
+        command_attempts[command] := new_attempts[item];
+        command_versions[command] := 0;
+        command_positions[command] := 0;
+        opened := array_append(opened, new_partitions[item]);
+        opened_buckets[hashtext(new_aggregates[item]) & 1023] := true;
+        verdicts[request] := is_accepted;
+        numbers[request] := command_sequences[command];
+      end if;
+
+    elsif kind = kind_start then
+      if command_statuses[command] is distinct from accepted then
         verdicts[request] := is_not_open;
         show := true;
+      else
+        if fences[request] > 0 and (
+          first_waiting[command] < command_sequences[command]
+          or stored_sequences[command] is distinct from command_sequences[command]
+        ) then
+          behind := comby.is_behind(
+            command_sequences[command], command_tenants[command],
+            coalesce(new_domains[inserted[command]], stored_domains[command]),
+            coalesce(new_aggregates[inserted[command]], stored_aggregates[command]), recorded,
+            command_tenants, command_requests, command_statuses, command_sequences, inserted, reopened, new_domains,
+            new_aggregates, new_not_before
+          );
+        end if;
+        if behind then
+          verdicts[request] := is_behind;
+        else
+          command_attempts[command] := command_attempts[command] + 1;
+          updated[command] := inserted[command] = 0;
+          verdicts[request] := is_started;
+          numbers[request] := command_attempts[command];
+        end if;
       end if;
+
     elsif kind = kind_cancel then
       show := true;
       if command_statuses[command] = parked or command_statuses[command] = accepted and command_attempts[command] = 0 then
         command_statuses[command] := cancelled;
         command_finished[command] := recorded;
         outcome_requests[command] := request;
-        updated[command] := true;
+        updated[command] := inserted[command] = 0;
         ended := true;
         verdicts[request] := is_moved;
       else
         verdicts[request] := is_not_open;
       end if;
+
     elsif kind = kind_retry then
       show := true;
       if command_statuses[command] = parked then
@@ -306,7 +341,7 @@ begin
         command_versions[command] := 0;
         command_positions[command] := 0;
         outcome_requests[command] := 0;
-        updated[command] := true;
+        updated[command] := inserted[command] = 0;
         reopened[command] := true;
         opened_buckets[hashtext(coalesce(new_aggregates[inserted[command]], stored_aggregates[command])) & 1023] := true;
         opened := array_append(opened, coalesce(new_partitions[inserted[command]], stored_partitions[command]));
@@ -314,12 +349,14 @@ begin
       else
         verdicts[request] := is_not_open;
       end if;
+
     elsif kind = kind_refresh then
       verdicts[request] := is_refreshed;
       if aggregate_versions[item] = versions[request] then
         numbers[request] := 1;
         wrote[request] := true;
       end if;
+
     elsif kind = kind_advance then
       if consumer_positions[advance_consumers[item]] = advance_befores[item] then
         consumer_positions[advance_consumers[item]] := advance_afters[item];
@@ -350,8 +387,8 @@ begin
         numbers[request] := cardinality(shown_commands);
       end if;
     end if;
-    first_check := check_ends[request] + 1;
-    first_event := event_ends[request] + 1;
+    first_check := last_check + 1;
+    first_event := last_event + 1;
   end loop;
 
   -- What they cause.
@@ -361,52 +398,37 @@ begin
       event_requests, event_aggregates, event_versions, event_types, event_request_ids, event_records
     );
   end if;
-  if true = any (aggregate_changed) then
-    perform comby.write_aggregates(
-      aggregate_changed, aggregate_tenants, aggregate_domains, aggregate_ids, aggregate_versions, aggregate_closed
+  if aggregate_inserts then
+    perform comby.insert_aggregates(
+      aggregate_changed, aggregate_places, aggregate_tenants, aggregate_domains, aggregate_ids, aggregate_versions,
+      aggregate_closed
     );
   end if;
+  if aggregate_updates then
+    perform comby.update_aggregates(aggregate_changed, aggregate_places, aggregate_versions, aggregate_closed);
+  end if;
   if cardinality(new_commands) > 0 then
-    insert into comby.commands (
-      tenant_id, request_id, accept_seq, domain, aggregate_id, partition, fingerprint, type, expected_version, not_before,
-      status, attempts, accepted_at, finished_at, version, position, context, outcome, command
-    )
-    select
-      command_tenants[given.command], command_requests[given.command], command_sequences[given.command], given.domain,
-      given.aggregate_id, given.partition, given.fingerprint, given.type, given.expected, given.not_before,
-      (comby.statuses())[command_statuses[given.command]], command_attempts[given.command], recorded, command_finished[given.command],
-      command_versions[given.command], command_positions[given.command], given.context,
-      case when outcome_requests[given.command] > 0 then outcomes[outcome_requests[given.command]] else '' end,
-      given.payload
-    from unnest(
-      new_commands, new_domains, new_aggregates, new_partitions, new_fingerprints, new_types, new_expected, new_not_before,
-      new_contexts, new_payloads
-    ) with ordinality as given (
-      command, domain, aggregate_id, partition, fingerprint, type, expected, not_before, context, payload, ordinal
-    )
-    where inserted[given.command] = given.ordinal;
+    perform comby.insert_commands(
+      inserted, new_commands, command_tenants, command_requests, command_sequences, new_domains, new_aggregates,
+      new_partitions, new_fingerprints, new_types, new_expected, new_not_before, command_statuses, command_attempts, recorded,
+      command_finished, command_versions, command_positions, new_contexts, outcome_requests, outcomes, new_payloads
+    );
   end if;
   if updated is not null then
-    for ordinal in 1 .. count_commands loop
-      continue when updated[ordinal] is not true or inserted[ordinal] > 0;
-      update comby.commands as entry
-      set accept_seq = command_sequences[ordinal], status = (comby.statuses())[command_statuses[ordinal]],
-          attempts = command_attempts[ordinal], finished_at = command_finished[ordinal],
-          version = command_versions[ordinal], position = command_positions[ordinal],
-          outcome = case outcome_requests[ordinal]
-            when -1 then entry.outcome when 0 then '' else outcomes[outcome_requests[ordinal]]
-          end
-      where entry.tenant_id = command_tenants[ordinal] and entry.request_id = command_requests[ordinal]
-        and entry.accept_seq = stored_sequences[ordinal] and entry.status in ('accepted', 'parked');
-      if not found then
-        raise exception 'a command has moved';
-      end if;
-    end loop;
+    perform comby.update_commands(
+      updated, stored_places, stored_sequences, command_sequences, command_statuses, command_attempts, command_finished,
+      command_versions, command_positions, outcome_requests, outcomes
+    );
   end if;
   if cardinality(row_places) > 0 then
     perform comby.write_rows(
       wrote, row_requests, row_places, row_models, row_tenants, row_keys, row_versions, row_stamps, row_entries, row_contents
     );
+  end if;
+  if cardinality(stamp_models) > 0 then
+    insert into comby.stamps (model, stamp)
+    select distinct stamp_models[number], stamp_names[number] from generate_series(1, cardinality(stamp_models)) as number
+    on conflict (model, stamp) do nothing;
   end if;
   if consumer_changed is not null then
     for ordinal in 1 .. cardinality(consumer_names) loop
@@ -426,7 +448,9 @@ begin
       writer_id, batch_number, head, recorded, verdicts, numbers, conflict_checks, conflict_actuals, shown_commands,
       shown_sequences, shown_statuses, shown_attempts, shown_finished, shown_versions, shown_positions, shown_outcomes
     );
-    delete from comby.batches as batch where batch.writer = writer_id and batch.number = batch_number - 16;
+    if batch_number % 16 = 0 then
+      delete from comby.batches as batch where batch.writer = writer_id and batch.number <= batch_number - 16;
+    end if;
     if sender is not null and (head > first_head or ended or opened <> '{}') then
       perform pg_notify( -- read by announcing.py
         'comby',

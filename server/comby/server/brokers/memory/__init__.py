@@ -1,1 +1,0 @@
-"""The broker of a single process."""
