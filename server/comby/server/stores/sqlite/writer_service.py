@@ -43,7 +43,10 @@ class Channel:
         """Wait for frames, and return all that have come. Raises Gone."""
         frames: list[Frame] = []
         while not frames:
-            data = self._connection.recv(CHUNK_BYTES)
+            try:
+                data = self._connection.recv(CHUNK_BYTES)
+            except OSError:
+                raise Gone from None
             if not data or self._hung_up.poll(0):
                 raise Gone
             frames.extend(self._buffer.feed(data))
