@@ -37,6 +37,8 @@ STORES: dict[str, Callable[[Path], str]] = {
     "postgres": postgres,
 }
 TWICE = {"postgres-twice": postgres}
+SOLE = [name for name in STORES if name == "sqlite-file"]
+"""Stores of one process, which notice at their next start that it was killed; others notice when its partitions are taken over."""
 SEVERAL = {"postgres-twice": 2}
 """How many instances serve a store."""
 OVER_SEVERAL = frozenset(

@@ -12,6 +12,8 @@ from tests.contract.facade.conftest import Serve, Service
 from tests.contract.facade.driver import Driver, Refused, Sent
 from tests.domains.bank.v1.bank_pb2 import Account, Deposit, DepositAtGate, GetAccount
 
+EXECUTED_SECONDS = 60.0
+"""For one command after the other, each with commits of its own, on a busy machine."""
 TINY = Limits(claimed_commands=2, commit_batch=3)
 SMALL = Limits(claimed_commands=20, commit_batch=7)
 
@@ -27,6 +29,9 @@ def numbered(account_id: str, count: int, *, first: int = 1) -> list[Sent]:
 
 async def in_order(driver: Driver, account_id: str, commands: Sequence[Sent]) -> None:
     """Wait until all commands are executed, and see that each was executed once and in order."""
+    async with asyncio.timeout(EXECUTED_SECONDS):
+        while Stage.ACCEPTED == (await driver.wait(commands[-1].request_id, Stage.EXECUTED)).stage:
+            continue
     for one in reversed(commands):
         receipt = await driver.wait(one.request_id, Stage.EXECUTED)
         assert Stage.EXECUTED == receipt.stage

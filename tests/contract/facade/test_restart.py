@@ -11,12 +11,13 @@ import pytest
 from comby.server.application.limits import Limits
 from comby.server.application.requests import Stage
 from tests.contract.facade.bank_calls import account, executed, opened, sent
-from tests.contract.facade.conftest import DURABLE, Serve
+from tests.contract.facade.conftest import DURABLE, SOLE, Serve
 from tests.contract.facade.driver import Wanted
 from tests.domains.bank.aggregates import AccountAggregate
 from tests.domains.bank.v1.bank_pb2 import Deposit, DepositAtGate, Misbehave, OpenAccount
 
-pytestmark = pytest.mark.parametrize("store", DURABLE, indirect=True)
+durable = pytest.mark.parametrize("store", DURABLE, indirect=True)
+sole = pytest.mark.parametrize("store", SOLE, indirect=True)
 ROOT = Path(__file__).parents[3]
 any_transport = pytest.mark.parametrize("transport", ["in_process"], indirect=True)
 """What was killed is looked at by one caller only."""
@@ -43,6 +44,7 @@ async def killed(store: str, *commands: str) -> Sequence[str]:
     return lines
 
 
+@durable
 async def test_everything_is_there_again(serve: Serve) -> None:
     async with serve() as service:
         account_id = await opened(service.driver, balance=5)
@@ -62,6 +64,7 @@ async def test_everything_is_there_again(serve: Serve) -> None:
             assert [account_id] == [row.aggregate_id for row in rows]
 
 
+@durable
 @any_transport
 async def test_what_was_told_is_there_after_a_kill(serve: Serve, store: str) -> None:
     said = await killed(store, "deposits")
@@ -75,6 +78,7 @@ async def test_what_was_told_is_there_after_a_kill(serve: Serve, store: str) -> 
         assert 20 == (await account(again.driver, account_id)).balance
 
 
+@sole
 @any_transport
 async def test_a_command_that_was_at_work_runs_alone_after_a_kill(serve: Serve, store: str) -> None:
     """It may have ended the process; nobody beside it is to be blamed if it does so again."""
@@ -95,6 +99,7 @@ async def test_a_command_that_was_at_work_runs_alone_after_a_kill(serve: Serve, 
         assert 1 == (await account(driver, account_id)).balance
 
 
+@sole
 @any_transport
 async def test_a_command_that_ends_the_process_is_parked_in_the_end(serve: Serve, store: str) -> None:
     said = await killed(store, "exit")
@@ -110,6 +115,7 @@ async def test_a_command_that_ends_the_process_is_parked_in_the_end(serve: Serve
     assert (5, 6) == (record.attempts, starts)
 
 
+@sole
 @any_transport
 async def test_the_fast_path_is_off_after_a_kill_and_on_after_a_stop(serve: Serve, store: str) -> None:
     """A command that is stored before it is begun has an attempt counted; one on the fast path has none."""
@@ -124,6 +130,7 @@ async def test_the_fast_path_is_off_after_a_kill_and_on_after_a_stop(serve: Serv
         assert 0 == (await trusting.driver.get(receipt.request_id)).attempts
 
 
+@durable
 async def test_a_parked_command_is_parked_still_and_retried(serve: Serve) -> None:
     async with serve() as service:
         account_id = await opened(service.driver)
@@ -141,6 +148,7 @@ async def test_a_parked_command_is_parked_still_and_retried(serve: Serve) -> Non
         assert 5 == AccountAggregate.starts[account_id]
 
 
+@durable
 @any_transport
 async def test_a_facade_that_is_closed_at_once(serve: Serve) -> None:
     for _ in range(20):

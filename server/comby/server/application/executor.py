@@ -7,7 +7,7 @@ again on fresh state; a handler that fails is tried again, counted each time, an
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -96,7 +96,10 @@ class Executor:
         isolation: Isolation,
         limits: Limits,
         settle: Callable[[Pending, Settlement], None],
+        comes_first: Callable[[Pending], Awaitable[bool]],
     ) -> None:
+        """`comes_first` tells whether all open commands of a command's aggregate are known here, where they stand behind it."""
+        self._comes_first = comes_first
         self._decider = decider
         self._queue = queue
         self._repository = repository
@@ -136,6 +139,8 @@ class Executor:
         try:
             if isinstance(verdict, StoreUnavailable):
                 self._forget(pending)
+            elif isinstance(verdict, Behind):
+                settlement = None
             else:
                 settlement = self._settlement(pending, decision, verdict)
         finally:
@@ -203,7 +208,11 @@ class Executor:
         while True:
             decision = await self._decider.decide(pending)
             await _stored_meanwhile(pending)
-            settlement = self._settlement(pending, decision, await self._queue.submit(_finish(pending, decision)))
+            verdict = await self._queue.submit(_finish(pending, decision))
+            if isinstance(verdict, Behind) and pending.fence is not None and await self._comes_first(pending):
+                pending.fence = replace(pending.fence, first=True)
+                verdict = await self._queue.submit(_finish(pending, decision))
+            settlement = self._settlement(pending, decision, verdict)
             if settlement is not None:
                 return settlement
             tries += 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from comby.server.application.admission import Admission, partition_of
-from comby.server.application.claims import Claims
+from comby.server.application.claims import Claims, now_micros
 from comby.server.application.clustering import Clustering, InstanceLife, alone
 from comby.server.application.command_bus import CommandBus
 from comby.server.application.command_records import CommandRecords
@@ -71,6 +71,7 @@ class Runtime:
         self._store = store
         self._registry = registry
         self._clustering = clustering
+        self._limits = limits
         self.relay: Relay | None = None
         self.bus = EventBus(head)
         self.tokens = ConsistencyTokens(store.events.identity)
@@ -86,7 +87,9 @@ class Runtime:
 
     def _wire_commands(self, middleware: Middleware, validation: Validation, limits: Limits) -> None:
         decider = Decider(self._registry, self.repository, self.watchdog, middleware.commands, limits)
-        self.executor = Executor(decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle)
+        self.executor = Executor(
+            decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle, self._comes_first
+        )
         self.lanes = Lanes(self.executor.execute, self.executor.begin)
         self.repository.busy = self.lanes.busy
         self.outcomes = Outcomes()
@@ -176,6 +179,13 @@ class Runtime:
 
     def _owns(self, key: AggregateKey) -> bool:
         return self.ownership.owns(partition_of(key))
+
+    async def _comes_first(self, pending: Pending) -> bool:
+        """Tell whether every open command of an aggregate is in this process: its lane has them behind the one that runs."""
+        rows = await self._store.commands.open(
+            after_seq=0, due=now_micros(), limit=self._limits.claimed_commands, partitions=[pending.new.partition]
+        )
+        return all(self.commands.holds(row.key) for row in rows if row.aggregate == pending.aggregate)
 
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         self.commands.settle(pending, settlement)

@@ -62,11 +62,13 @@ class Fence:
     """Under which ownership of its partition a command is executed: in another epoch the request answers Fenced.
 
     Several instances accept commands of one aggregate, so its owner may not know all of them: a fenced request that would overtake an older
-    command answers Behind.
+    command answers Behind. `first` says that the owner knows all older ones, and that this one comes before those that are open: then it
+    does not.
     """
 
     partition: int
     epoch: int
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

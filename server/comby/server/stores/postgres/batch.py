@@ -115,7 +115,8 @@ class Batch:
     ) -> None:
         partition = epoch = 0
         if fence is not None:
-            partition, epoch = _ordinal(self._partitions, fence.partition), fence.epoch
+            partition = _ordinal(self._partitions, fence.partition)
+            epoch = -fence.epoch if fence.first else fence.epoch
         checks, events = len(self._check_columns), len(self._events)
         self._requests.append((kind, command, item, end, version, outcome, partition, epoch, checks, events))
 

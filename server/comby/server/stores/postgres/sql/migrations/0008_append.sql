@@ -198,7 +198,7 @@ begin
     show := false;
     behind := false;
     numbers[request] := 0;
-    if fences[request] > 0 and partition_epochs[fences[request]] is distinct from epochs[request] then
+    if fences[request] > 0 and partition_epochs[fences[request]] is distinct from abs(epochs[request]) then
       verdicts[request] := is_fenced;
       first_check := last_check + 1;
       first_event := last_event + 1;
@@ -207,7 +207,7 @@ begin
 
     if kind = kind_finish_new or kind = kind_finish then
       if kind = kind_finish_new then
-        if fences[request] > 0
+        if fences[request] > 0 and epochs[request] > 0 -- a negative epoch: the owner knows all older commands
           and (new_first_waiting[item] is not null or opened_buckets[hashtext(new_aggregates[item]) & 1023])
         then
           behind := comby.is_behind(
