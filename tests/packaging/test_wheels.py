@@ -49,7 +49,7 @@ def test_nothing_lies_at_the_top_but_the_namespace(dist: Path, member: str) -> N
 def test_every_wheel_has_rooms_of_its_own(dist: Path) -> None:
     rooms = {member: {name.split("/")[1] for name in names(dist, member)} for member in WHEELS}
     assert {
-        "generated": {"facade", "options", "protos"},
+        "generated": {"cluster", "facade", "options", "protos"},
         "client": {"client", "codegen"},
         "server": {"server"},
     } == rooms

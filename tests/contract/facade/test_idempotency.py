@@ -81,6 +81,9 @@ async def test_another_command_under_the_id_is_refused_and_the_first_stands(serv
     assert 1 == (await account(service.driver, account_id)).balance
 
 
+@pytest.mark.parametrize(
+    "store", list(STORES), indirect=True
+)  # a partition that moves meanwhile makes the first wait longer
 async def test_another_command_under_the_id_of_one_at_work_is_refused(service: Service) -> None:
     """Also while nothing of the first is stored yet; nothing of the first is told."""
     account_id = await opened(service.driver)
