@@ -52,11 +52,6 @@ class Lanes:
         lane = self._lanes.get(key)
         return lane is not None and (lane.accepting > 0 or lane.durable > 0)
 
-    def busy(self, key: AggregateKey) -> bool:
-        """Tell whether a command of an aggregate is in hand."""
-        lane = self._lanes.get(key)
-        return lane is not None and lane.running is not None
-
     def running(self, pending: Pending) -> bool:
         """Tell whether a command is the one in hand of its aggregate."""
         if self._begun.get(pending.aggregate) is pending:

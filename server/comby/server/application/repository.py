@@ -44,8 +44,6 @@ class Repository:
         self._registry = registry
         self._limits = limits
         self._owns = owns
-        self.busy: Callable[[AggregateKey], bool] = lambda key: False
-        """Tells whether a command of an aggregate is in hand."""
         self._changes = 0
         self._cache: OrderedDict[AggregateKey, tuple[Loaded, int]] = OrderedDict()
         self._bytes = 0
@@ -92,9 +90,10 @@ class Repository:
     async def read(self, key: AggregateKey, kind: AggregateType) -> Loaded:
         """Return an aggregate for a reader: never older than what any instance has told anybody. Raises StoreUnavailable.
 
-        While a command of it is being committed here, another instance may have seen it in the store and told so: then the store is read.
+        Among several instances that is in the store alone: another one may have written the aggregate, or told of what is committed here, before
+        this one knows.
         """
-        if self._owns is not None and self.busy(key):
+        if self._owns is not None:
             return await self.load_stored(key, kind)
         return await self.load(key, kind)
 

@@ -91,7 +91,6 @@ class Runtime:
             decider, self.queue, self.repository, self.tokens, Isolation(), limits, self._settle, self._comes_first
         )
         self.lanes = Lanes(self.executor.execute, self.executor.begin)
-        self.repository.busy = self.lanes.busy
         self.outcomes = Outcomes()
         admission = Admission(self._registry, validation)
         self.commands = CommandBus(
