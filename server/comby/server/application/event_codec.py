@@ -52,7 +52,7 @@ def encode_context(context: RequestContext) -> bytes:
 
 def decode_context(data: bytes) -> RequestContext:
     """Parse a request context."""
-    return _context(context_pb2.RequestContext.FromString(data))
+    return context_of(context_pb2.RequestContext.FromString(data))
 
 
 def new_event(
@@ -115,7 +115,7 @@ def recorded(stored: StoredEvent, registry: Registry) -> Recorded[Any]:
         revision=event.revision,
         recorded_at=EPOCH + timedelta(microseconds=stored.recorded_at),
         request_id=event.request_id,
-        context=_context(event.context),
+        context=context_of(event.context),
     )
 
 
@@ -141,7 +141,8 @@ def message_of(event: event_pb2.Event, registry: Registry) -> Message:
     return message
 
 
-def _context(message: context_pb2.RequestContext) -> RequestContext:
+def context_of(message: context_pb2.RequestContext) -> RequestContext:
+    """Return the context that a message tells."""
     return RequestContext(
         tenant_id=message.tenant_id,
         actor_id=message.actor_id,

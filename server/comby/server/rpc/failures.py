@@ -37,6 +37,17 @@ def failure(call: Call, error: BaseException) -> BaseException:
             return refusal(call, Internal(report("call failed", error, method=call.path, request_id=call.request_id)))
 
 
+def told(error: BaseException, what: str, **where: str) -> FacadeError:
+    """Return what is told of an error on a stream of many commands; one that is unexpected is reported as `what`."""
+    match error:
+        case FacadeError():
+            return error
+        case StoreUnavailable():
+            return Unavailable()
+        case _:
+            return Internal(report(what, error, **where))
+
+
 def refusal(call: Call, error: FacadeError, *further: Message) -> CallFailed:
     """Return how a call ends with an error, and log that it does. A call that was refused before it was read gets its request id here."""
     call.request_id = call.request_id or new_request_id()

@@ -5,18 +5,16 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from comby.cluster.v1 import instance_service_pb2
-from comby.facade.v1 import context_pb2
-from comby.server.application.errors import FacadeError, Internal, Unavailable
+from comby.server.application.errors import Unavailable
+from comby.server.application.event_codec import context_of
 from comby.server.application.facade import Facade
-from comby.server.application.incidents import report
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, Receipt, Stage
-from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import Version
-from comby.server.ports.errors import StoreUnavailable
 from comby.server.rpc.call import Call
 from comby.server.rpc.decoding import parse
 from comby.server.rpc.encoding import STAGES, receipt_message
+from comby.server.rpc.failures import told
 from comby.server.rpc.status import status_of
 from comby.server.rpc.table import Bidirectional, Table
 from comby.server.rpc.wire import length_delimited
@@ -86,7 +84,7 @@ class ForwardedCommands:
         try:
             answer = asyncio.ensure_future(self._facade.dispatch_command(_request(message)))
         except Exception as error:
-            self._put(_Outcome(number=number, refused=status_of(_told(error))))
+            self._put(_Outcome(number=number, refused=status_of(told(error, "forwarded command failed"))))
             return
         answer.add_done_callback(lambda done: self._answered(number, done))
 
@@ -94,7 +92,7 @@ class ForwardedCommands:
         if answer.cancelled():
             self._put(_Outcome(number=number, refused=status_of(Unavailable())))
         elif (error := answer.exception()) is not None:
-            self._put(_Outcome(number=number, refused=status_of(_told(error))))
+            self._put(_Outcome(number=number, refused=status_of(told(error, "forwarded command failed"))))
         else:
             receipt = answer.result()
             self._put(_Outcome(number=number, receipt=receipt_message(receipt), position=receipt.position))
@@ -108,7 +106,7 @@ def _request(message: instance_service_pb2.ForwardedCommand) -> CommandRequest:
     return CommandRequest(
         type=message.type,
         payload=message.command,
-        context=_context(message.context),
+        context=context_of(message.context),
         request_id=message.request_id,
         wait=STAGES.get(message.wait, Stage.EXECUTED),
         wait_timeout=message.wait_seconds,
@@ -117,23 +115,3 @@ def _request(message: instance_service_pb2.ForwardedCommand) -> CommandRequest:
         not_before=message.not_before if message.HasField("not_before") else None,
         forwarded=True,
     )
-
-
-def _context(message: context_pb2.RequestContext) -> RequestContext:
-    return RequestContext(
-        tenant_id=message.tenant_id,
-        actor_id=message.actor_id,
-        correlation_id=message.correlation_id,
-        causation_id=message.causation_id,
-        traceparent=message.traceparent,
-    )
-
-
-def _told(error: BaseException) -> FacadeError:
-    match error:
-        case FacadeError():
-            return error
-        case StoreUnavailable():
-            return Unavailable()
-        case _:
-            return Internal(report("forwarded command failed", error))

@@ -9,16 +9,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from comby.facade.v1 import command_pb2
-from comby.server.application.errors import FacadeError, Internal, Unavailable
+from comby.server.application.errors import FacadeError
 from comby.server.application.facade import Facade
-from comby.server.application.incidents import report
 from comby.server.application.requests import CommandRequest, Receipt
 from comby.server.domain.context import RequestContext
-from comby.server.ports.errors import StoreUnavailable
 from comby.server.rpc.call import Call
 from comby.server.rpc.commands import SERVICE
 from comby.server.rpc.decoding import command_request, invalid, parse, plain_request, seconds
 from comby.server.rpc.encoding import receipt_bytes
+from comby.server.rpc.failures import told
 from comby.server.rpc.status import status_of
 from comby.server.rpc.table import Bidirectional, Method
 from comby.server.rpc.wire import length_delimited
@@ -130,7 +129,9 @@ class Pipeline:
 
     def refuse(self, request_id: str, error: BaseException) -> None:
         """Answer a command of which nothing was stored: an error and no stage."""
-        refusal = command_pb2.CommandReceipt(request_id=request_id, error=status_of(_told(request_id, error)))
+        refusal = command_pb2.CommandReceipt(
+            request_id=request_id, error=status_of(told(error, "command failed", request_id=request_id))
+        )
         self._put(refusal.SerializeToString())
 
     def _put(self, receipt: bytes) -> None:
@@ -158,13 +159,3 @@ class _Answer:
     def set_exception(self, error: FacadeError, /) -> None:
         self._taken = True
         self._pipeline.refuse(self._request_id, error)
-
-
-def _told(request_id: str, error: BaseException) -> FacadeError:
-    match error:
-        case FacadeError():
-            return error
-        case StoreUnavailable():
-            return Unavailable()
-        case _:
-            return Internal(report("command failed", error, request_id=request_id))
