@@ -105,8 +105,9 @@ async def _gets_on(follower: Follower) -> None:
 
 
 async def _caught_up(followers: list[Follower], head: int) -> None:
-    async with asyncio.timeout(PROGRESS_SECONDS):
-        for follower in followers:
-            for journal in follower.journals:
-                while position_of(journal) < head:
-                    await asyncio.sleep(0.05)
+    """Wait until all are at the head, for as long as one of them gets on."""
+    journals = [journal for follower in followers for journal in follower.journals]
+    while min(positions := [position_of(journal) for journal in journals]) < head:
+        async with asyncio.timeout(PROGRESS_SECONDS):
+            while positions == [position_of(journal) for journal in journals]:
+                await asyncio.sleep(0.05)

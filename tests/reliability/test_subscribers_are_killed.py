@@ -91,9 +91,7 @@ async def _killed_and_resumed(
         during = not writing.done()
         await writing
 
-        log = await read_log(comby)
-        log.assert_whole()
-        assert wanted == len(log.events)
+        log = await _whole_log(comby, wanted)
         for one in specifications:
             await _handles(tmp_path / one["name"], _matching(log, one))
         report(
@@ -115,6 +113,24 @@ async def _write(comby: Comby, counters: list[str], count: int, chance: random.R
             await pipeline.dispatch(Increment(counter_id=chance.choice(counters), sequence=number), wait=Stage.EXECUTED)
             if number % 50 == 0:
                 await asyncio.sleep(0.02)
+
+
+async def _whole_log(comby: Comby, wanted: int) -> EventLog:
+    """Return the log once it has all that is written; a wait for a command ends before it is executed where that takes long."""
+    count = -1
+    while count < wanted:
+        before = count
+        async with asyncio.timeout(CATCH_UP_SECONDS):
+            while (count := await _head(comby)) == before:
+                await asyncio.sleep(0.05)
+    log = await read_log(comby)
+    log.assert_whole()
+    assert wanted == len(log.events)
+    return log
+
+
+async def _head(comby: Comby) -> int:
+    return sum([event.position async for event in comby.read_events(all_tenants=True, backwards=True, limit=1)])
 
 
 def _matching(log: EventLog, wanted: Specification) -> list[int]:

@@ -84,9 +84,12 @@ class Acceptance:
 
     def _accepted_running(self, pending: Pending, future: asyncio.Future[Verdict]) -> None:
         """Note that a running command is stored; where it is not, its commit will tell why."""
-        if not future.cancelled() and future.exception() is None and isinstance(future.result(), CommandAccepted):
+        if future.cancelled() or future.exception() is not None:
+            return
+        verdict = future.result()
+        if isinstance(verdict, CommandAccepted):
             pending.attempts = 1
-            pending.stored()
+            pending.accepted(verdict.accept_seq)
             pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
 
     def _accept_transients(self, pending: Pending) -> None:
@@ -121,7 +124,7 @@ class Acceptance:
             self._settle(pending, Settlement(receipt_of(verdict.stored, self._tokens) if same else None, error_or_none))
             return
         assert isinstance(verdict, CommandAccepted)
-        pending.stored()
+        pending.accepted(verdict.accept_seq)
         pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         self._queue_stored(pending)
         self._lanes.end_accept(pending.aggregate)

@@ -97,6 +97,7 @@ class Admission:
             context=context,
             new=new,
             durable=True,
+            accept_seq=stored.accept_seq,
             attempts=stored.attempts,
         )
 

@@ -42,6 +42,7 @@ from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
     AcceptCommand,
     Behind,
+    CommandAccepted,
     CommandKnown,
     CommandNotOpen,
     CommandStarted,
@@ -251,7 +252,8 @@ class Executor:
             verdict = await self._queue.submit(AcceptCommand(command=begun(pending)))
             if isinstance(verdict, CommandKnown):
                 return self.known(pending, verdict.stored)
-            pending.stored()
+            assert isinstance(verdict, CommandAccepted)
+            pending.accepted(verdict.accept_seq)
             pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         if pending.attempts >= self._limits.attempts:
             return await self._park(pending, incident)

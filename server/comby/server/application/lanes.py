@@ -27,6 +27,19 @@ class Lane:
         """Tell whether nothing is left of the lane."""
         return self.running is None and not self.queue and not self.accepting
 
+    def put(self, pending: Pending) -> None:
+        """Queue a command. Stored ones stand in the order of acceptance, before those that are not stored.
+
+        Another instance may have accepted some of them, which come here later than what was accepted after them. At the tail they would
+        send each command before them back to the store, for as long as new ones arrive.
+        """
+        place = len(self.queue)
+        if pending.durable:
+            while place and not _comes_before(self.queue[place - 1], pending):
+                place -= 1
+        self.queue.insert(place, pending)
+        self.durable += pending.durable
+
 
 class Lanes:
     """All lanes. `execute` carries one command to its end; its lane waits for it, the commit included.
@@ -60,7 +73,7 @@ class Lanes:
         return lane is not None and lane.running is pending
 
     def enqueue(self, pending: Pending) -> None:
-        """Put a command at the tail of its lane."""
+        """Put a command at the tail of its lane, but a stored one before those that were accepted after it or are not stored."""
         key = pending.aggregate
         lane = self._lanes.get(key)
         if lane is None and key not in self._begun:
@@ -70,8 +83,7 @@ class Lanes:
             del self._begun[key]
         if lane is None:
             lane = self._lanes[key] = Lane()
-        lane.queue.append(pending)
-        lane.durable += pending.durable
+        lane.put(pending)
         self._go_on(key, lane)
 
     def _ended(self, pending: Pending, again: bool) -> None:
@@ -171,3 +183,7 @@ class Lanes:
     def _drop_if_idle(self, key: AggregateKey, lane: Lane) -> None:
         if lane.idle and lane.task is None:
             self._lanes.pop(key, None)
+
+
+def _comes_before(queued: Pending, pending: Pending) -> bool:
+    return queued.durable and queued.accept_seq < pending.accept_seq

@@ -73,8 +73,8 @@ class Waiter:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
-    """A command in this process. `durable` once its row is stored; `suspect` if it may have ended the process
-    before.
+    """A command in this process. `durable` once its row is stored, as `accept_seq` in the order of acceptance; `suspect` if it may have
+    ended the process before.
 
     `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
     """
@@ -87,6 +87,7 @@ class Pending:
     new: NewCommand
     fence: Fence | None = None
     durable: bool = False
+    accept_seq: int = 0
     suspect: bool = False
     forwarded: str = ""
     attempts: int = 0
@@ -99,6 +100,11 @@ class Pending:
         """Answer those who wait for this stage or an earlier one."""
         if self.waiters:
             self.waiters = [waiter for waiter in self.waiters if not waiter.reached(receipt)]
+
+    def accepted(self, accept_seq: int) -> None:
+        """Note that its row is stored, and where it stands in the order of acceptance."""
+        self.accept_seq = accept_seq
+        self.stored()
 
     def stored(self) -> None:
         """Note that its row is stored."""
