@@ -17,7 +17,8 @@ from comby.server.ports.command_store import NewCommand
 from comby.server.ports.event_store import AcceptCommand, CommandAccepted
 from tests.contract.facade.bank_calls import account, executed, new_id, opened, sent
 from tests.contract.facade.driver import Sent
-from tests.domains.bank.v1.bank_pb2 import Deposit
+from tests.domains.bank.v1.bank_pb2 import Deposit, DepositAtGate
+from tests.domains.controls import Controls
 from tests.integration.instances.conftest import Join, Served
 
 SETTLING_SECONDS = 15.0
@@ -87,6 +88,24 @@ async def test_a_waited_command_does_not_overtake_one_that_another_instance_acce
         await owner.driver.dispatch(Sent(command=Deposit(account_id=account_id, amount=1, seq=2)))
         state = await account(owner.driver, account_id)
         assert (2, 2, 0) == (state.balance, state.last_seq, state.disorder)
+
+
+async def test_what_another_instance_accepted_comes_before_a_command_in_hand(
+    join: Join, url: str, controls: Controls
+) -> None:
+    """It may have been accepted before that one came. Seen failing: it was claimed meanwhile, and taken for one that came later."""
+    async with join() as owner, open_store(url) as elsewhere:
+        account_id = await opened(owner.driver)
+        slow = DepositAtGate(account_id=account_id, gate="slow", amount=1)
+        in_hand = asyncio.create_task(executed(owner.driver, slow))
+        await controls.gate("slow").reached()
+        first = deposit(account_id, seq=1)
+        await elsewhere.events.commit([AcceptCommand(command=first)])
+        async with asyncio.timeout(30):
+            while not owner.facade._running.commands.holds(first.key):
+                await asyncio.sleep(0.01)
+        controls.gate("slow").open()
+        assert 3 == (await in_hand).version
 
 
 def deposit(account_id: str, *, seq: int) -> NewCommand:

@@ -98,6 +98,7 @@ class Admission:
             new=new,
             durable=True,
             accept_seq=stored.accept_seq,
+            claimed=True,
             attempts=stored.attempts,
         )
 

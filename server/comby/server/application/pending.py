@@ -74,7 +74,7 @@ class Waiter:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
     """A command in this process. `durable` once its row is stored, as `accept_seq` in the order of acceptance; `suspect` if it may have
-    ended the process before.
+    ended the process before; `claimed` if it came from the store, where another instance may have put it.
 
     `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
     """
@@ -89,6 +89,7 @@ class Pending:
     durable: bool = False
     accept_seq: int = 0
     suspect: bool = False
+    claimed: bool = False
     forwarded: str = ""
     attempts: int = 0
     waiters: list[Waiter] = field(default_factory=list)

@@ -180,11 +180,15 @@ class Runtime:
         return self.ownership.owns(partition_of(key))
 
     async def _comes_first(self, pending: Pending) -> bool:
-        """Tell whether every open command of an aggregate is in this process: its lane has them behind the one that runs."""
+        """Tell whether every open command of an aggregate came to this process itself: its lane has them behind the one that runs.
+
+        One that was claimed meanwhile stands there too, but another instance may have accepted it before.
+        """
         rows = await self._store.commands.open(
             after_seq=0, due=now_micros(), limit=self._limits.claimed_commands, partitions=[pending.new.partition]
         )
-        return all(self.commands.holds(row.key) for row in rows if row.aggregate == pending.aggregate)
+        behind = [self.commands.in_flight.get(row.key) for row in rows if row.aggregate == pending.aggregate]
+        return all(one is not None and not one.claimed for one in behind)
 
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         self.commands.settle(pending, settlement)
