@@ -9,6 +9,7 @@ import pytest
 from tests.brokers.fixtures import nats_server, start_nats
 from tests.polyglot import polyglot_tools
 from tests.polyglot.shop_process import ShopProcess
+from tests.postgres_databases import databases
 
 __all__ = ["nats_server", "start_nats"]
 
@@ -58,8 +59,8 @@ def serve_shop(tmp_path: Path) -> Iterator[Callable[..., ShopProcess]]:
     """Start a shop, with further flags of `comby serve`; it is stopped in order at the end, unless the test killed it."""
     with ExitStack() as stack:
 
-        def start(*flags: str) -> ShopProcess:
-            shop = ShopProcess(tmp_path, *flags)
+        def start(*flags: str, store: str = "") -> ShopProcess:
+            shop = ShopProcess(tmp_path, *flags, store=store)
             stack.callback(shop.stop)
             shop.start()
             return shop
@@ -77,9 +78,9 @@ def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopProces
 
 
 @pytest.fixture
-def shop(serve_shop: Callable[..., ShopProcess]) -> ShopProcess:
-    """A shop that serves."""
-    return serve_shop()
+def shop(request: pytest.FixtureRequest, serve_shop: Callable[..., ShopProcess], tmp_path: Path) -> ShopProcess:
+    """A shop that serves; on SQLite unless the test asks for another store."""
+    return serve_shop(store=databases().url(tmp_path) if getattr(request, "param", "sqlite") == "postgres" else "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""A real `comby serve` of the shop, in a process of its own on a SQLite file, which tests may kill."""
+"""A real `comby serve` of the shop, in a process of its own, which tests may kill."""
 
 import os
 import re
@@ -17,8 +17,10 @@ _SERVING = re.compile(r"^comby serving shop on (\S+):(\d+) ", re.MULTILINE)
 class ShopProcess:
     """The server. It keeps its port over restarts, as a server in production does."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, store: str = "") -> None:
+        """`store` is a URL; a file of SQLite in the folder when empty."""
         self.database = folder / "shop.db"
+        self.store = store or f"sqlite:///{self.database}"
         self._log = folder / "server.log"
         self._flags = flags
         self._port = 0
@@ -28,11 +30,6 @@ class ShopProcess:
     def address(self) -> str:
         """Host and port."""
         return f"127.0.0.1:{self._port}"
-
-    @property
-    def store(self) -> str:
-        """The URL of the store."""
-        return f"sqlite:///{self.database}"
 
     def start(self) -> None:
         """Start and wait until it serves."""

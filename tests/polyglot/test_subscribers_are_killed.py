@@ -24,6 +24,7 @@ PAID_AND_ADDED = ("Order.OrderPaid", "Stock.StockAdded")
 
 
 @pytest.mark.timeout(300, func_only=True)
+@pytest.mark.parametrize("shop", ["sqlite", "postgres"], indirect=True)
 async def test_each_handles_every_matching_event_once_in_order(
     shop: ShopProcess, go_client: list[str], node_client: list[str], tmp_path: Path
 ) -> None:
