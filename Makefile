@@ -62,7 +62,11 @@ bench: .venv/ready ## Measure the speed, and compare it with its bars
 
 .PHONY: reliability
 reliability: .venv/ready ## Run the long forms of the reliability tests (minutes)
-	$(BIN)/python -m pytest tests/reliability -m '' --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest tests/reliability -m 'not storage' --timeout 1800 $(ARGS)
+
+.PHONY: storage
+storage: .venv/ready ## Cut the power of the stores' disk (minutes; needs root, loop devices and mkfs.ext4)
+	$(BIN)/python -m pytest tests/reliability -m storage --timeout 1800 $(ARGS)
 
 .PHONY: baseline
 baseline: .venv/ready ## At a release: make the contracts of now those that later ones may not break

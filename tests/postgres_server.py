@@ -110,6 +110,13 @@ class PostgresServer:
         subprocess.run(["pkill", f"-{int(number)}", "-P", str(self._process.pid)], check=True)
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """End the server and all its processes at once, also those that stand still."""
+        assert self._process is not None
+        subprocess.run(["pkill", "-KILL", "-P", str(self._process.pid)], check=True)
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """Stop the server, and delete what it had."""
         if self._process is not None and self._process.poll() is None:
