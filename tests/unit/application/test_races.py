@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from comby.server import Facade, RequestContext
+from comby.server.application import executor
 from comby.server.application.errors import AggregateNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, QueryRequest, Receipt, Stage
 from comby.server.bootstrap import open_store
 from comby.server.domain.identity import Version
+from comby.server.ports.errors import StoreUnavailable
+from comby.server.ports.event_store import FinishCommand
 from tests.domains.bank.app import bank
 from tests.domains.bank.v1.bank_pb2 import (
     Account,
@@ -260,3 +263,37 @@ async def test_a_wait_ends_when_what_the_command_wrote_can_be_read() -> None:
             assert Stage.EXECUTED == (await waiting).stage
             assert 5 == (await ask(facade, account_id)).balance
             assert await waiting == await depositing
+
+
+class Outage:
+    """A store's room of events that can store no end of a command for a while, as on a disk that is almost full."""
+
+    def __init__(self, events: Any, commits: int) -> None:
+        self._events = events
+        self.left = commits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    async def commit(self, writes: Any) -> Any:
+        if self.left and any(isinstance(write, FinishCommand) for write in writes):
+            self.left -= 1
+            raise StoreUnavailable("full")
+        return await self._events.commit(writes)
+
+
+async def test_a_command_whose_end_can_not_be_stored_is_not_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its attempt goes on, and is counted once. Seen failing: each try counted as an attempt."""
+    monkeypatch.setattr(executor, "STORE_RETRY", 0.001)
+    async with open_store("sqlite://:memory:") as store:
+        events = Outage(store.events, 0)
+        facade = Facade("bank", replace(store, events=events), Limits())  # type: ignore[arg-type]
+        bank(Controls())(facade)
+        async with facade:
+            account_id = (await do(facade, OpenAccount(owner="ada"))).aggregate_id
+            events.left = 3 * Limits().attempts
+            receipt = await dispatch(facade, Deposit(account_id=account_id, amount=5), Stage.ACCEPTED)
+            done = await facade.wait_for_command(CONTEXT, receipt.request_id, Stage.EXECUTED, None)
+            stored = await facade.get_command(CONTEXT, receipt.request_id)
+
+            assert (Stage.EXECUTED, 1, 0) == (done.stage, stored.stored.attempts, events.left)

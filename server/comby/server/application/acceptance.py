@@ -89,6 +89,7 @@ class Acceptance:
         verdict = future.result()
         if isinstance(verdict, CommandAccepted):
             pending.attempts = 1
+            pending.started = True
             pending.accepted(verdict.accept_seq)
             pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
 

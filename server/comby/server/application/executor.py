@@ -167,25 +167,33 @@ class Executor:
             await asyncio.sleep(RETRY_BASE * 2 ** (pending.attempts - 1) * random.uniform(0.8, 1.2))
 
     async def _attempt(self, pending: Pending) -> Settlement | None:
-        """Start and run the command once; None when the handler failed and is to be tried again."""
-        if pending.attempts >= self._limits.attempts:
+        """Start and run the command once; None when the handler failed and is to be tried again.
+
+        An attempt whose end could not be stored goes on, and is not counted again: the command has done nothing wrong.
+        """
+        if pending.attempts >= self._limits.attempts and not pending.started:
             return await self._park(
                 pending, incidents.report("command ended the process", RuntimeError(), command=pending.kind.identifier)
             )
         if not pending.durable:
             return await self._begin(pending)
-        if pending.suspect:
+        if pending.suspect and not pending.started:
             await asyncio.sleep(SUSPECT_BASE * 2 ** (pending.attempts - 1))
         hold = self._isolation.alone() if pending.suspect else self._isolation.together()
         async with hold:
-            started = await self._queue.submit(StartCommand(key=pending.key, fence=pending.fence))
-            if isinstance(started, CommandNotOpen):
-                return self._as_stored(started.stored)
-            if isinstance(started, Fenced | Behind):
-                return Settlement(returned=True)
-            assert isinstance(started, CommandStarted)
-            pending.attempts = started.attempts
-            return await self._begin(pending)
+            return (None if pending.started else await self._start(pending)) or await self._begin(pending)
+
+    async def _start(self, pending: Pending) -> Settlement | None:
+        """Count an attempt; where the command does not begin, return its end."""
+        started = await self._queue.submit(StartCommand(key=pending.key, fence=pending.fence))
+        if isinstance(started, CommandNotOpen):
+            return self._as_stored(started.stored)
+        if isinstance(started, Fenced | Behind):
+            return Settlement(returned=True)
+        assert isinstance(started, CommandStarted)
+        pending.attempts = started.attempts
+        pending.started = True
+        return None
 
     async def _begin(self, pending: Pending) -> Settlement | None:
         try:
@@ -247,6 +255,7 @@ class Executor:
     async def _failed(self, pending: Pending, incident: str) -> Settlement | None:
         """Count a failed attempt; store a command that was not stored before its first failure."""
         await _stored_meanwhile(pending)
+        pending.started = False
         if not pending.durable:
             pending.attempts = 1
             verdict = await self._queue.submit(AcceptCommand(command=begun(pending)))

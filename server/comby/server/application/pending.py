@@ -76,7 +76,7 @@ class Pending:
     """A command in this process. `durable` once its row is stored, as `accept_seq` in the order of acceptance; `suspect` if it may have
     ended the process before; `claimed` if it came from the store, where another instance may have put it.
 
-    `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
+    `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `started` while an attempt is counted that has not failed. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
     """
 
     key: CommandKey
@@ -92,6 +92,7 @@ class Pending:
     claimed: bool = False
     forwarded: str = ""
     attempts: int = 0
+    started: bool = False
     waiters: list[Waiter] = field(default_factory=list)
     accepting: asyncio.Future[Verdict] | None = None
     settled: asyncio.Event | None = None
