@@ -65,7 +65,7 @@ reliability: .venv/ready ## Run the long forms of the reliability tests (minutes
 	$(BIN)/python -m pytest tests/reliability -m 'not storage' --timeout 1800 $(ARGS)
 
 .PHONY: storage
-storage: .venv/ready ## Cut the power of the stores' disk (minutes; needs root, loop devices and mkfs.ext4)
+storage: .venv/ready ## Cut the power of the stores' disk, and fill it (minutes; needs root, loop devices, tmpfs and mkfs.ext4)
 	$(BIN)/python -m pytest tests/reliability -m storage --timeout 1800 $(ARGS)
 
 .PHONY: baseline

@@ -110,6 +110,11 @@ class PostgresServer:
         subprocess.run(["pkill", f"-{int(number)}", "-P", str(self._process.pid)], check=True)
         self._process.send_signal(number)
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether the server has ended, by itself or not."""
+        return self._process is None or self._process.poll() is not None
+
     def kill(self) -> None:
         """End the server and all its processes at once, also those that stand still."""
         assert self._process is not None
