@@ -2,8 +2,11 @@
 
 import atexit
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 from comby.server.stores.postgres import open_postgres
 from tests.postgres_server import PostgresServer, run
@@ -28,6 +31,13 @@ class Databases:
             name = self._empty()
         self._given[directory] = name
         return self.server.url(name)
+
+    @contextmanager
+    def unused(self) -> Iterator[str]:
+        """Give a database that nobody has used, so that nothing was analyzed in it; it is dropped at the end."""
+        name = f"comby_{uuid4().hex}"
+        yield self.server.create(name, template=_TEMPLATE)
+        self.server.execute(f"drop database {name} with (force)")
 
     def _empty(self) -> str:
         if len(self._given) < KEPT:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -23,13 +22,13 @@ BATCHES = 12
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    """A database in which nobody analyzes tables, and nothing was read yet."""
+def url() -> Iterator[str]:
+    """A database in which nobody analyzes tables, or has while they were empty, and nothing was read yet."""
     server = databases().server
     server.execute("alter system set autovacuum = off", "select pg_reload_conf()")
-    found = databases().url(tmp_path)
-    server.execute("select pg_stat_reset()", database=found.rpartition("/")[2])
-    yield found
+    with databases().unused() as found:
+        server.execute("select pg_stat_reset()", database=found.rpartition("/")[2])
+        yield found
     server.execute("alter system reset autovacuum", "select pg_reload_conf()")
 
 
