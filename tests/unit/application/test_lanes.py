@@ -7,6 +7,7 @@ import pytest
 
 from comby.server.application.lanes import Lane
 from comby.server.application.pending import Pending
+from comby.server.domain.identity import AggregateKey, CommandKey
 
 
 def accepted(accept_seq: int) -> Pending:
@@ -17,7 +18,8 @@ def accepted(accept_seq: int) -> Pending:
 
 def transient() -> Pending:
     nothing = cast(Any, None)
-    return Pending(key=nothing, aggregate=nothing, kind=nothing, message=nothing, context=nothing, new=nothing)
+    key, aggregate = CommandKey("default", "1"), AggregateKey("default", "Bank", "2")
+    return Pending(key=key, aggregate=aggregate, kind=nothing, message=nothing, context=nothing, new=nothing)
 
 
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3, 4))))

@@ -14,7 +14,7 @@ from comby.server.application.lanes import Lanes
 from comby.server.application.limits import Limits
 from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Pending
-from comby.server.application.receipts import accepted_receipt, receipt_of
+from comby.server.application.receipts import receipt_of
 from comby.server.application.same_command import same_command
 from comby.server.application.tokens import ConsistencyTokens
 from comby.server.ports.errors import StoreUnavailable
@@ -91,7 +91,6 @@ class Acceptance:
             pending.attempts = 1
             pending.started = True
             pending.accepted(verdict.accept_seq)
-            pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
 
     def _accept_transients(self, pending: Pending) -> None:
         for queued in self._lanes.take_transient(pending.aggregate):
@@ -126,7 +125,6 @@ class Acceptance:
             return
         assert isinstance(verdict, CommandAccepted)
         pending.accepted(verdict.accept_seq)
-        pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         self._queue_stored(pending)
         self._lanes.end_accept(pending.aggregate)
 

@@ -27,7 +27,6 @@ from comby.server.application.isolation import Isolation
 from comby.server.application.limits import Limits
 from comby.server.application.pending import Pending
 from comby.server.application.receipts import (
-    accepted_receipt,
     encode_outcome,
     receipt_of,
 )
@@ -181,10 +180,12 @@ class Executor:
             await asyncio.sleep(SUSPECT_BASE * 2 ** (pending.attempts - 1))
         hold = self._isolation.alone() if pending.suspect else self._isolation.together()
         async with hold:
-            return (None if pending.started else await self._start(pending)) or await self._begin(pending)
+            return await self._start(pending) or await self._begin(pending)
 
     async def _start(self, pending: Pending) -> Settlement | None:
-        """Count an attempt; where the command does not begin, return its end."""
+        """Count an attempt, unless one goes on; where the command does not begin, return its end."""
+        if pending.started:
+            return None
         started = await self._queue.submit(StartCommand(key=pending.key, fence=pending.fence))
         if isinstance(started, CommandNotOpen):
             return self._as_stored(started.stored)
@@ -263,7 +264,6 @@ class Executor:
                 return self.known(pending, verdict.stored)
             assert isinstance(verdict, CommandAccepted)
             pending.accepted(verdict.accept_seq)
-            pending.reached(accepted_receipt(pending.key.request_id, pending.aggregate.aggregate_id))
         if pending.attempts >= self._limits.attempts:
             return await self._park(pending, incident)
         return None

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from comby.server.application.contract import CommandType
 from comby.server.application.errors import FacadeError
+from comby.server.application.receipts import accepted_receipt
 from comby.server.application.requests import Receipt, Stage
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey
@@ -104,9 +105,10 @@ class Pending:
             self.waiters = [waiter for waiter in self.waiters if not waiter.reached(receipt)]
 
     def accepted(self, accept_seq: int) -> None:
-        """Note that its row is stored, and where it stands in the order of acceptance."""
+        """Note that its row is stored, and where it stands in the order of acceptance; answer those who wait for that."""
         self.accept_seq = accept_seq
         self.stored()
+        self.reached(accepted_receipt(self.key.request_id, self.aggregate.aggregate_id))
 
     def stored(self) -> None:
         """Note that its row is stored."""
