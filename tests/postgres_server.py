@@ -84,7 +84,7 @@ class PostgresServer:
         while subprocess.run([*map(str, ready)]).returncode:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{self._log.read_text()}")
-            if self._process is None or self._process.poll() is not None:
+            if self.ended:
                 self._launch()
             time.sleep(0.02)
 
@@ -118,13 +118,12 @@ class PostgresServer:
     def kill(self) -> None:
         """End the server and all its processes at once, also those that stand still."""
         assert self._process is not None
-        subprocess.run(["pkill", "-KILL", "-P", str(self._process.pid)], check=True)
-        self._process.kill()
+        self.signal(signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
         """Stop the server, and delete what it had."""
-        if self._process is not None and self._process.poll() is None:
+        if not self.ended:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self._directory)
 

@@ -1,4 +1,4 @@
-"""A disk of its own for the store of a test, whose power can be cut. It needs root and loop devices."""
+"""Disks for the store of a test: one whose power can be cut, and a small one. They need root, loop devices and tmpfs."""
 
 import subprocess
 import tempfile
@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.postgres_server import PostgresServer
+
 ENDING_SECONDS = 10.0
+LITTLE_LOG = "min_wal_size = 32MB\nmax_wal_size = 64MB"
 
 
 class Disk:
@@ -55,6 +58,31 @@ def disk(folder: Path, megabytes: int) -> Iterator[Disk]:
     finally:
         made.unmount()
         made.root.rmdir()
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """Mount a small disk, which is in memory, and take it away."""
+    root = _mount_point()
+    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(root))
+    try:
+        yield root
+    finally:
+        _unmount(root)
+        root.rmdir()
+
+
+@contextmanager
+def store_on(root: Path, store: str) -> Iterator[tuple[str, PostgresServer | None]]:
+    """Have a store on a disk; return its URL, and its server where it has one."""
+    if store == "sqlite":
+        yield f"sqlite:///{root / 'trial.db'}", None
+        return
+    postgres = PostgresServer(LITTLE_LOG, folder=root)
+    try:
+        yield postgres.create("trial"), postgres
+    finally:
+        postgres.close()
 
 
 def _mount_point() -> Path:

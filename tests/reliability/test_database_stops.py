@@ -13,7 +13,7 @@ from comby.client import Comby, CombyError, RetryPolicy, connect
 from tests.postgres_server import PostgresServer
 from tests.reliability.conftest import Report
 from tests.reliability.domain.v1.trial_client import TrialClient
-from tests.reliability.test_kill import CALLERS, Load, assert_nothing_lost
+from tests.reliability.load import assert_nothing_lost, under_load
 from tests.reliability.trial_server import serving
 
 BACK_SECONDS = 5.0
@@ -41,26 +41,17 @@ async def test_a6_whatever_was_acknowledged_outlives_the_database(
         serving(tmp_path, store=store) as server,
         connect(server.target, retry=RetryPolicy(attempts=3, initial=0.05, maximum=0.3)) as comby,
     ):
-        trial = TrialClient(comby)
-        common = (await trial.start_counter()).aggregate_id
-        own = [(await trial.start_counter()).aggregate_id for _ in range(CALLERS)]
-        load = Load(trial, random.Random(seed))
         back: list[float] = []
-        async with asyncio.TaskGroup() as group:
-            for counter in own:
-                group.create_task(load.call([counter, counter, counter, common]))
+        async with under_load(comby, random.Random(seed)) as load:
             for number in range(1, stops + 1):
-                while len(load.acknowledged) < number * wanted // (stops + 1):
-                    await asyncio.sleep(0.01)
+                await load.acknowledges(number * wanted // (stops + 1))
                 await asyncio.to_thread(postgres.stop, signal.SIGQUIT)
                 await asyncio.sleep(load.chance.uniform(0.1, 1.0))
                 await asyncio.to_thread(postgres.start)
-                back.append(await _executes_again(comby, common))
-            while len(load.acknowledged) < wanted:
-                await asyncio.sleep(0.01)
-            load.done = True
+                back.append(await _executes_again(comby, load.common))
+            await load.acknowledges(wanted)
         extra = len(back)
-        log_extra = await _only_ours(comby, common)
+        log_extra = await _only_ours(comby, load.common)
         assert extra <= log_extra
         await assert_nothing_lost(comby, load, probes=log_extra)
         assert server.process.returncode is None

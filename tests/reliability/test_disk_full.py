@@ -3,20 +3,16 @@
 import asyncio
 import os
 import random
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from comby.client import RetryPolicy, Stage, connect
-from tests.postgres_server import PostgresServer
 from tests.reliability.conftest import STORES, Report
-from tests.reliability.domain.v1.trial_client import TrialClient
+from tests.reliability.disk import small_disk, store_on
 from tests.reliability.event_log import read_log
-from tests.reliability.test_kill import CALLERS, Load, assert_nothing_lost
+from tests.reliability.load import Load, assert_nothing_lost, under_load
 from tests.reliability.trial_server import serving
 
 MEGABYTES = {"sqlite": 64, "postgres": 160}
@@ -37,18 +33,12 @@ async def test_a8_a_full_disk_loses_nothing_and_needs_no_restart(
     PostgreSQL may end when it can not write its log: then it is started again, as an init system does.
     """
     fills, step = (10, 500) if long else (3, 200)
-    with _small_disk(MEGABYTES[store]) as root, _url(store, root) as (url, postgres):
+    with small_disk(MEGABYTES[store]) as root, store_on(root, store) as (url, postgres):
         async with (
             serving(tmp_path, store=url) as server,
             connect(server.target, retry=RetryPolicy(attempts=2, initial=0.02, maximum=0.1)) as comby,
         ):
-            trial = TrialClient(comby)
-            common = (await trial.start_counter()).aggregate_id
-            own = [(await trial.start_counter()).aggregate_id for _ in range(CALLERS)]
-            load = Load(trial, random.Random(seed))
-            async with asyncio.TaskGroup() as group:
-                for counter in own:
-                    group.create_task(load.call([counter, counter, counter, common]))
+            async with under_load(comby, random.Random(seed)) as load:
                 for _ in range(fills):
                     await _more_acknowledged(load, step)
                     filler = root / "filler"
@@ -61,7 +51,6 @@ async def test_a8_a_full_disk_loses_nothing_and_needs_no_restart(
                     if postgres is not None and postgres.ended:
                         await asyncio.to_thread(postgres.start)
                 await _more_acknowledged(load, step)
-                load.done = True
             assert {"UNAVAILABLE"} == set(load.failures)
             assert 1 == server.starts
             await assert_nothing_lost(comby, load)
@@ -69,10 +58,8 @@ async def test_a8_a_full_disk_loses_nothing_and_needs_no_restart(
 
 
 async def _more_acknowledged(load: Load, count: int) -> None:
-    wanted = len(load.acknowledged) + count
     async with asyncio.timeout(PROGRESS_SECONDS):
-        while len(load.acknowledged) < wanted:
-            await asyncio.sleep(0.01)
+        await load.acknowledges(len(load.acknowledged) + count)
 
 
 async def _more_refused(load: Load) -> None:
@@ -80,29 +67,6 @@ async def _more_refused(load: Load) -> None:
     async with asyncio.timeout(PROGRESS_SECONDS):
         while load.failures.total() < wanted:
             await asyncio.sleep(0.01)
-
-
-@contextmanager
-def _small_disk(megabytes: int) -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="comby-disk-"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", root], check=True)
-    try:
-        yield root
-    finally:
-        subprocess.run(["umount", root], check=True)
-        root.rmdir()
-
-
-@contextmanager
-def _url(store: str, root: Path) -> Iterator[tuple[str, PostgresServer | None]]:
-    if store == "sqlite":
-        yield f"sqlite:///{root / 'trial.db'}", None
-        return
-    postgres = PostgresServer("min_wal_size = 32MB\nmax_wal_size = 64MB", folder=root)
-    try:
-        yield postgres.create("trial"), postgres
-    finally:
-        postgres.close()
 
 
 def _fill(file: Path) -> None:

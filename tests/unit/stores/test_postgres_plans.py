@@ -23,7 +23,7 @@ BATCHES = 12
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A database in which nobody analyzes tables, or has while they were empty, and nothing was read yet."""
+    """A database that nobody has used, and in which nobody analyzes tables."""
     server = databases().server
     server.execute("alter system set autovacuum = off", "select pg_reload_conf()")
     with databases().unused() as found:
@@ -94,14 +94,10 @@ async def test_no_page_reads_more_than_it_is_about(url: str) -> None:
         sessions = await _sessions(connection)
         async with open_postgres(url) as beside:
             await _commit_much(beside)
-        while (
-            not await _sessions(connection) <= sessions
-        ):  # one counts what it read as it ends, after its client has gone
-            await asyncio.sleep(0.01)
+        await _ended(connection, but=sessions)
         before = await index_tuples(connection)
         await _read_all_ways(store)
-    while len(await _sessions(connection)) > 1:
-        await asyncio.sleep(0.01)
+    await _ended(connection, but={connection.get_server_pid()})
     after = await index_tuples(connection)
     await connection.close()
     read = {name: count - before.get(name, 0) for name, count in after.items()}
@@ -112,6 +108,12 @@ async def _sessions(connection: "asyncpg.Connection[asyncpg.Record]") -> set[int
     """Return the sessions that the database has."""
     rows = await connection.fetch("select pid from pg_stat_activity where datname = current_database()")
     return {row["pid"] for row in rows}
+
+
+async def _ended(connection: "asyncpg.Connection[asyncpg.Record]", *, but: set[int]) -> None:
+    """Wait until no other sessions are left: one counts what it read as it ends, after its client has gone."""
+    while not await _sessions(connection) <= but:
+        await asyncio.sleep(0.01)
 
 
 async def _read_all_ways(store: Store) -> None:
