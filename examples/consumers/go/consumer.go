@@ -66,7 +66,11 @@ func (c *consumer) follow(ctx context.Context) (int, error) {
 func (c *consumer) take(message jetstream.Msg) error {
 	one, err := read(c.app, message)
 	if err != nil {
-		print(map[string]any{"did": "ignore", "subject": message.Subject(), "why": err.Error()})
+		told := map[string]any{"did": "ignore", "subject": message.Subject(), "why": err.Error()}
+		if metadata, err := message.Metadata(); err == nil {
+			told["sequence"] = metadata.Sequence.Stream
+		}
+		print(told)
 		return message.Term() // it will not become better
 	}
 	if c.journal.has(one) {

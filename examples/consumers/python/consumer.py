@@ -127,7 +127,7 @@ async def _take(message: Msg, app: str, journal: Journal) -> None:
     try:
         event, incarnation = read(message, app)
     except Foreign as error:
-        _print(did="ignore", subject=message.subject, why=str(error))
+        _print(did="ignore", sequence=message.metadata.sequence.stream, subject=message.subject, why=str(error))
         await message.term()  # it will not become better
         return
     if journal.has(event, incarnation):
