@@ -1,6 +1,7 @@
 """The commands that are in this process: from their admission until they are settled, or left to the store."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,6 +10,9 @@ from comby.server.application.open_commands import OpenCommands
 from comby.server.application.outcomes import Outcomes
 from comby.server.application.pending import Pending
 from comby.server.domain.identity import CommandKey
+
+COUNTS = 3
+"""How often the store's open commands are counted at once where they do not stand still."""
 
 
 @dataclass(slots=True)
@@ -42,6 +46,15 @@ class InFlight:
 
     def __iter__(self) -> Iterator[Pending]:
         return iter(list(self._commands.values()))
+
+    async def count(self, count_open: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
+        """Count the open commands of the store anew: once more where commands have moved meanwhile, but not for ever."""
+        for _ in range(COUNTS):
+            moves = self.open.moves
+            counted = await count_open()
+            if moves == self.open.moves:
+                break
+        self.open.refresh(counted, Counter(one.key.tenant_id for one in self._commands.values() if one.durable))
 
     def get(self, key: CommandKey) -> Pending | None:
         """Return a command that is here."""

@@ -19,6 +19,8 @@ class OpenCommands:
         self._here: Counter[str] = Counter()
         self._stored: Counter[str] = Counter()
         self._total = 0
+        self.moves = 0
+        """Rises with each command that comes, goes, or is left to the store: a count that was made meanwhile is of the past."""
 
     @property
     def total(self) -> int:
@@ -57,14 +59,20 @@ class OpenCommands:
         if self._stored[tenant_id]:
             self._change(self._stored, tenant_id, -1)
 
-    def refresh(self, open_in_store: Mapping[str, int]) -> None:
-        """Take over the store's count of all open commands: those in this process are among them, or will be soon."""
-        self._stored = Counter({tenant: max(0, count - self._here[tenant]) for tenant, count in open_in_store.items()})
+    def refresh(self, open_in_store: Mapping[str, int], stored_here: Mapping[str, int]) -> None:
+        """Take over the store's count of all open commands; `stored_here` are those among them that are in this process.
+
+        Others in this process are not in the store yet: they are counted here, and are not among those that only the store has.
+        """
+        self._stored = Counter(
+            {tenant: max(0, count - stored_here.get(tenant, 0)) for tenant, count in open_in_store.items()}
+        )
         self._here = +self._here
         self._total = sum(self._here.values()) + sum(self._stored.values())
 
     def _change(self, counter: Counter[str], tenant_id: str, by: int) -> None:
         counter[tenant_id] += by
         self._total += by
+        self.moves += 1
         if not counter[tenant_id]:
             del counter[tenant_id]
