@@ -1,12 +1,14 @@
 """PostgreSQL servers for tests, from the binaries of a wheel: real ones, with durability on, in memory where there is a file system for it."""
 
 import asyncio
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Coroutine
@@ -23,6 +25,7 @@ VERSION = os.environ.get("COMBY_TEST_POSTGRES", "18")
 """16 is in the wheel too."""
 UNPRIVILEGED = "comby-postgres"
 """PostgreSQL refuses to run as root: this user is made then."""
+PROGRAM = Path(__file__).with_name("unprivileged_program.py")
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 max_connections = 100
@@ -49,25 +52,16 @@ class PostgresServer:
         self.port = _free_port()
         if self._user is not None:
             os.chown(self._directory, self._user, -1)
-        subprocess.run(
-            [
-                self.binaries / "initdb",
-                "-D",
-                self._data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "-N",
-                "--locale=C",
-            ],
-            check=True,
+        made = subprocess.run(
+            self._unprivileged(
+                "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", "--locale=C"
+            ),
             capture_output=True,
+            text=True,
             cwd=self._directory,
-            user=self._user,
         )
+        if made.returncode:
+            raise RuntimeError(f"there is no PostgreSQL:\n{made.stderr}")
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(f"{SETTINGS}port = {self.port}\nunix_socket_directories = '{self._directory}'\n{settings}\n")
         self.start()
@@ -91,12 +85,12 @@ class PostgresServer:
     def _launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self.binaries / "postgres", "-D", self._data],
-                stdout=log,
-                stderr=log,
-                cwd=self._directory,
-                user=self._user,
+                self._unprivileged("postgres", "-D", self._data), stdout=log, stderr=log, cwd=self._directory
             )
+
+    def _unprivileged(self, program: str, *arguments: str | Path) -> list[str | Path]:
+        command = [self.binaries / program, *arguments]
+        return command if self._user is None else [sys.executable, "-IS", PROGRAM, str(self._user), *command]
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT is fast and in order, SIGQUIT immediate, as in a crash."""
@@ -161,11 +155,13 @@ def _user() -> int | None:
     """Return whom to run as; None for who runs the tests."""
     if os.geteuid() != 0:
         return None
-    try:
-        return pwd.getpwnam(UNPRIVILEGED).pw_uid
-    except KeyError:
-        subprocess.run(["useradd", "--system", UNPRIVILEGED], check=True)
-        return pwd.getpwnam(UNPRIVILEGED).pw_uid
+    with Path(__file__).open("rb") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        try:
+            return pwd.getpwnam(UNPRIVILEGED).pw_uid
+        except KeyError:
+            subprocess.run(["useradd", "--system", UNPRIVILEGED], check=True)
+            return pwd.getpwnam(UNPRIVILEGED).pw_uid
 
 
 def _free_port() -> int:

@@ -1,6 +1,7 @@
 """Every suite of this folder runs over every transport and every store: another joins with one entry."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from comby.server import Facade
 from comby.server.application import consumers, executor, running_reactor
+from comby.server.application.admission import PARTITIONS
 from comby.server.application.limits import Limits
 from comby.server.application.shared_ownership import ThisInstance
 from comby.server.apps import App
@@ -41,6 +43,7 @@ SOLE = [name for name in STORES if name == "sqlite-file"]
 """Stores of one process, which notice at their next start that it was killed; others notice when its partitions are taken over."""
 SEVERAL = {"postgres-twice": 2}
 """How many instances serve a store."""
+SHARING_SECONDS = 30.0
 OVER_SEVERAL = frozenset(
     {"test_idempotency", "test_versions", "test_several_aggregates", "test_records", "test_live_queries"}
 )
@@ -75,6 +78,7 @@ async def in_process(app: App, url: str, limits: Limits, instances: int) -> Asyn
                 this = ThisInstance(instance_id=str(uuid4()), name=name, address=name, eligible=True, version="1")
                 facade.be_one_of(store.instances, this, store_broker(url, sender=name), DirectPeers(facades))
             facades[name] = await stack.enter_async_context(facade)
+        await _shared(facades.values())
         yield alternating([InProcess(facade) for facade in facades.values()]), facades["instance-0"]
 
 
@@ -88,7 +92,20 @@ async def over_grpc(app: App, url: str, limits: Limits, instances: int) -> Async
         for server in servers:
             channel = grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
             drivers.append(OverGrpc(await stack.enter_async_context(channel)))
+        await _shared([server.facade for server in servers])
         yield alternating(drivers), servers[0].facade
+
+
+async def _shared(facades: Collection[Facade]) -> None:
+    """Wait until several instances have their shares, and each knows the owner of every partition: what comes before that is stored."""
+    owners = [facade._running.ownership for facade in facades]
+    async with asyncio.timeout(SHARING_SECONDS):
+        while len(owners) > 1 and not all(
+            len(one.partitions or ()) == PARTITIONS // len(owners)
+            and all(one.owns(partition) or one.address_of(partition) for partition in range(PARTITIONS))
+            for one in owners
+        ):
+            await asyncio.sleep(0.01)
 
 
 TRANSPORTS = {"in_process": in_process, "over_grpc": over_grpc}
