@@ -16,6 +16,7 @@ from uuid import uuid4
 import uvloop
 from google.protobuf.any_pb2 import Any as AnyMessage
 from grpc import aio
+from uuid_utils import uuid7
 
 from bench.counter.v1 import counter_pb2
 from benchmarks.subscribers import SERVICE, Subscribers, channel_to, delivery
@@ -64,7 +65,7 @@ async def _pipeline(channel: aio.Channel, options: argparse.Namespace) -> int:
             message = command_pb2.DispatchCommandsRequest()
             for _ in range(100):
                 one = message.commands.add(command=command)
-                one.options.request_id = str(uuid4())
+                one.options.request_id = str(uuid7())
                 one.options.wait = command_pb2.COMMAND_STAGE_EXECUTED
             yield message.SerializeToString()
 

@@ -1,8 +1,8 @@
 """The generic form of a command: an Any, and its options as fields."""
 
-import uuid
 from datetime import datetime
 
+import uuid_utils
 from google.protobuf.message import Message
 
 from comby.client import _stage, _wire
@@ -36,7 +36,7 @@ def dispatch_options(
 ) -> Options:
     """Return the options of one command, with a request id made here when none is given: so a retry is safe."""
     return Options(
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id or str(uuid_utils.uuid7()),
         wait=wait,
         wait_timeout=wait_timeout,
         expected_version=expected_version,

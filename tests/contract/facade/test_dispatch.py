@@ -1,6 +1,7 @@
 """Commands from a call to their receipt: types, ids, stages and the end of a wait."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -65,6 +66,27 @@ async def test_a_made_id_is_the_same_for_the_same_request_and_another_in_another
     assert first == again
     assert first.aggregate_id != other.aggregate_id
     assert Stage.EXECUTED == other.stage
+
+
+async def test_a_made_id_has_the_time_of_a_request_id_that_has_one(service: Service) -> None:
+    timed, random = "0195a1c0-8e21-7abc-9def-0123456789ab", "6d1f2e3a-8e21-4abc-9def-0123456789ab"
+
+    of_time = await service.driver.dispatch(Sent(command=OpenAccount(owner="ada"), request_id=timed))
+    other = await service.driver.dispatch(Sent(command=OpenAccount(owner="ada"), request_id=timed, tenant="other"))
+    of_chance = await service.driver.dispatch(Sent(command=OpenAccount(owner="ada"), request_id=random))
+
+    assert "0195a1c0-8e21-7" == of_time.aggregate_id[:15] == other.aggregate_id[:15]
+    assert of_time.aggregate_id[15:] != other.aggregate_id[15:]
+    assert 5 == UUID(of_chance.aggregate_id).version
+
+
+async def test_ids_that_nobody_gives_are_in_the_order_of_time(service: Service) -> None:
+    first = await service.driver.dispatch(Sent(command=OpenAccount(owner="ada")))
+    await asyncio.sleep(0.002)
+    second = await service.driver.dispatch(Sent(command=OpenAccount(owner="ada")))
+
+    assert first.request_id < second.request_id
+    assert first.aggregate_id < second.aggregate_id
 
 
 async def test_an_empty_id_is_refused_where_nothing_is_created(service: Service) -> None:

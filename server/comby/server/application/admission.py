@@ -17,7 +17,7 @@ from comby.server.application.requests import CommandRequest
 from comby.server.application.same_command import fingerprint
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
-from comby.server.domain.identity import AggregateKey, CommandKey
+from comby.server.domain.identity import AggregateKey, CommandKey, at_time_of
 from comby.server.ports.command_store import NewCommand, StoredCommand
 
 PARTITIONS = 128
@@ -42,7 +42,7 @@ class Admission:
         message = _decode(kind, request.payload)
         self._validation.check(message)
         tenant_id = request.context.tenant_id
-        request_id = _canonical(request.request_id) if request.request_id else str(uuid_utils.uuid4())
+        request_id = _canonical(request.request_id) if request.request_id else str(uuid_utils.uuid7())
         aggregate_id = self._aggregate_id(kind, message, tenant_id, request_id)
         context = request.context
         if not context.correlation_id:
@@ -117,7 +117,7 @@ class Admission:
             namespace = self._namespaces.get(tenant_id)
             if namespace is None:
                 namespace = self._namespaces[tenant_id] = uuid_utils.UUID(str(standard_uuid5(_TENANTS, tenant_id)))
-            made = str(uuid_utils.uuid5(namespace, request_id))
+            made = at_time_of(request_id, str(uuid_utils.uuid5(namespace, request_id)))
         else:
             raise _bad_id(kind, "required", "must name an aggregate")
         setattr(message, kind.id_field, made)

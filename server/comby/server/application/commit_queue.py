@@ -30,9 +30,11 @@ from comby.server.ports.event_store import (
 )
 
 BUSY_REQUESTS = 4
-"""From so many in the last transaction on, the next one lets some more arrive first: fewer, larger ones cost less."""
+"""From so many in the last transaction on, the next one lets more arrive first: fewer, larger ones cost less."""
 LINGER_SECONDS = 0.001
-"""How long. Measured with 64 callers: a tenth to a fifth more commands a second; a lone caller is never held up."""
+"""How long at a time: it goes on for as long as some did arrive. A lone caller is never held up."""
+LINGERS = 6
+"""How often at most. Measured with 64 callers: a quarter to a third more commands a second than with one."""
 
 
 Told: TypeAlias = Callable[[Verdict | StoreUnavailable], None]
@@ -89,7 +91,7 @@ class CommitQueue:
                 while len(self._in_flight) >= self._events.commits_at_once:
                     await asyncio.wait((self._in_flight[0],))
                 if last >= BUSY_REQUESTS and len(self._waiting) < last:
-                    await asyncio.sleep(LINGER_SECONDS)
+                    await self._let_arrive()
                 batch = self._take()
                 last = len(batch)
                 if not self._waiting:
@@ -99,6 +101,13 @@ class CommitQueue:
         finally:
             for task in self._in_flight:
                 task.cancel()
+
+    async def _let_arrive(self) -> None:
+        for _ in range(LINGERS):
+            before = len(self._waiting)
+            await asyncio.sleep(LINGER_SECONDS)
+            if len(self._waiting) == before or len(self._waiting) >= self._limits.commit_batch:
+                return
 
     async def _run(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
         """Write a batch, and tell its verdicts after those of the one before."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from comby.server.domain.identity import DEFAULT_TENANT
+from comby.server.domain.identity import DEFAULT_TENANT, at_time_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,4 +34,4 @@ class Execution:
     def new_id(self) -> str:
         """Return a UUID for a new thing; the n-th of a command is always the same."""
         self._ids += 1
-        return str(uuid5(UUID(self.request_id), str(self._ids)))
+        return at_time_of(self.request_id, str(uuid5(UUID(self.request_id), str(self._ids))))

@@ -35,3 +35,11 @@ class LogIdentity:
 
     log_id: str
     incarnation: str
+
+
+def at_time_of(source: str, made: str) -> str:
+    """Return a UUID that was made by name as one of the time of `source`, where that is a UUIDv7 (RFC 9562); else as it is.
+
+    What comes in the order of time stands together in an index: new entries touch few pages of it, random ones one each.
+    """
+    return f"{source[:13]}-7{made[15:]}" if source[14] == "7" else made
