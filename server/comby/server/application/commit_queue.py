@@ -31,6 +31,8 @@ from comby.server.ports.event_store import (
 
 BUSY_REQUESTS = 4
 """From so many in the last transaction on, the next one lets more arrive first: fewer, larger ones cost less."""
+ENOUGH_REQUESTS = 64
+"""From so many waiting on, nothing is waited for: more in one cost no less each, and a pipeline would stand still meanwhile."""
 LINGER_SECONDS = 0.001
 """How long at a time: it goes on for as long as some did arrive. A lone caller is never held up."""
 LINGERS = 6
@@ -90,7 +92,7 @@ class CommitQueue:
                 await self._arrived.wait()
                 while len(self._in_flight) >= self._events.commits_at_once:
                     await asyncio.wait((self._in_flight[0],))
-                if last >= BUSY_REQUESTS and len(self._waiting) < last:
+                if last >= BUSY_REQUESTS and len(self._waiting) < min(last, ENOUGH_REQUESTS):
                     await self._let_arrive()
                 batch = self._take()
                 last = len(batch)
@@ -106,7 +108,7 @@ class CommitQueue:
         for _ in range(LINGERS):
             before = len(self._waiting)
             await asyncio.sleep(LINGER_SECONDS)
-            if len(self._waiting) == before or len(self._waiting) >= self._limits.commit_batch:
+            if len(self._waiting) == before or len(self._waiting) >= ENOUGH_REQUESTS:
                 return
 
     async def _run(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
