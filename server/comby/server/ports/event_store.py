@@ -293,6 +293,12 @@ class EventStore(ABC):
         """How many commits may be under way at once; they take effect in the order in which they were begun."""
         return 1
 
+    @property
+    def lingers(self) -> int:
+        """For how many milliseconds at most a commit may let more requests arrive first, as long as some do: more than none where few large
+        commits cost much less than many small ones."""
+        return 0
+
     @abstractmethod
     async def head(self) -> Position:
         """Return the last committed position; 0 for an empty log."""

@@ -35,6 +35,10 @@ class SqliteEventStore(EventStore):
     def commits_at_once(self) -> int:
         return self._session.writing.commits_at_once
 
+    @property
+    def lingers(self) -> int:
+        return self._session.writing.lingers
+
     async def head(self) -> Position:
         return self._session.head
 

@@ -16,13 +16,14 @@ from comby.server.stores.sqlite.writer import Writer
 class Writing(ABC):
     """The one writer of an open store. Every method raises StoreUnavailable when the database fails or is closed.
 
-    `identity` is the log's; `unclean` tells that the store was not closed in order the last time. `commits_at_once` is as
-    `EventStore` has it.
+    `identity` is the log's; `unclean` tells that the store was not closed in order the last time. `commits_at_once` and
+    `lingers` are as `EventStore` has them.
     """
 
     identity: LogIdentity
     unclean: bool
     commits_at_once = 1
+    lingers = 1
 
     @property
     @abstractmethod

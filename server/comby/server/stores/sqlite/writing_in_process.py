@@ -64,6 +64,8 @@ class ProcessWriting(Writing):
     written in one transaction."""
 
     commits_at_once = 3
+    lingers = 6
+    """Measured with 64 callers: a quarter to a third more commands a second than with one; another few bring no more."""
 
     def __init__(self, path: Path, *, durable: bool, lock: int) -> None:
         self._path = path.absolute()
