@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid_utils import uuid7
 
 import uvloop
 
@@ -27,7 +27,7 @@ MOST_A_SECOND = 40_000
 async def main(url: str, callers: int, seconds: float) -> dict[str, float]:
     """Commit requests on new aggregates, `callers` at a time."""
     made = [
-        request(AggregateKey("default", "Order", str(uuid4())), Version(1), number)
+        request(AggregateKey("default", "Order", str(uuid7())), Version(1), number)
         for number in range(int(seconds * MOST_A_SECOND))
     ]
     source = iter(made)

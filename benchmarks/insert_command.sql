@@ -1,7 +1,7 @@
 -- What `benchmarks/committers.py` commits, by pgbench: one event, the guard of its aggregate, its command, and a row with two indexed fields.
 with given as materialized (
   select
-    nextval('bench_position') as position, gen_random_uuid()::text as aggregate_id, gen_random_uuid()::text as request_id,
+    nextval('bench_position') as position, uuidv7()::text as aggregate_id, uuidv7()::text as request_id,
     (extract(epoch from clock_timestamp()) * 1000000)::bigint as now, decode(repeat('a5', 300), 'hex') as record
 ),
 event as (

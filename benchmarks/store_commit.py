@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 import uuid
+
+import uuid_utils
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def requests() -> Iterator[FinishCommand]:
 
 def request(key: AggregateKey, version: Version, number: int) -> FinishCommand:
     """Make one request."""
-    request_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
+    request_id = str(uuid_utils.uuid7())
     command = NewCommand(
         key=CommandKey("default", request_id),
         aggregate=key,
