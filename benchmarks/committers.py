@@ -1,6 +1,7 @@
 """Many callers that commit into the PostgreSQL store through the commit queue, in process.
 
-`python -m benchmarks.committers URL CALLERS SECONDS` prints the events and seconds. The requests are made before the clock runs.
+`python -m benchmarks.committers URL CALLERS SECONDS [together]` prints the events and seconds. The requests are made before the clock runs;
+with `together` it then prints a line, and waits for one, so that several processes begin at once.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from uuid_utils import uuid7
 
 import uvloop
+from uuid_utils import uuid7
 
 from benchmarks.store_commit import request
 from comby.server.application.commit_queue import CommitQueue
@@ -24,7 +25,7 @@ from comby.server.stores.postgres import open_postgres
 MOST_A_SECOND = 40_000
 
 
-async def main(url: str, callers: int, seconds: float) -> dict[str, float]:
+async def main(url: str, callers: int, seconds: float, together: bool) -> dict[str, float]:
     """Commit requests on new aggregates, `callers` at a time."""
     made = [
         request(AggregateKey("default", "Order", str(uuid7())), Version(1), number)
@@ -35,6 +36,9 @@ async def main(url: str, callers: int, seconds: float) -> dict[str, float]:
         queue = CommitQueue(store.events, EventBus(await store.events.head()), Limits(), lambda events: None)
         running = asyncio.create_task(queue.run())
         await asyncio.gather(*(_commit(queue, itertools.islice(source, 4)) for _ in range(callers)))
+        if together:
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
         began = time.perf_counter()
         done = await asyncio.gather(*(_commit(queue, source, began + seconds) for _ in range(callers)))
         took = time.perf_counter() - began
@@ -55,4 +59,4 @@ async def _commit(queue: CommitQueue, source: Iterator[FinishCommand], ends: flo
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))))
+    print(json.dumps(uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:] == ["together"]))))

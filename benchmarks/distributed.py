@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+from benchmarks.order import committing, databases
 from benchmarks.peers import umadb
 from benchmarks.pgbench import insert_events
 from benchmarks.postgres import Database, postgres
@@ -62,6 +63,19 @@ def pg_commit(options: argparse.Namespace) -> Iterator[Row]:
         yield compared("PostgreSQL: commit, 256 callers, events/s", "pgbench, 16 clients", limits, ours, least=3)
 
 
+def pg_order(options: argparse.Namespace) -> Iterator[Row]:
+    """What the one order of the log costs: commits under its lock against the same without, by one process and by four."""
+    with postgres(options.disk) as database:
+        with_order, without = databases(database)
+        for processes, least in ((1, 0.9), (4, 0.6)):
+            ours, limits = [], []
+            for _ in range(options.rounds):
+                ours.append(committing(database, with_order, processes, options.seconds))
+                limits.append(committing(database, without, processes, options.seconds))
+            what = f"PostgreSQL: commits in one order, {processes} process{'es' if processes > 1 else ''}, events/s"
+            yield compared(what, "the same without the lock", limits, ours, least=least)
+
+
 def _commits(database: Database, url: str, seconds: float) -> Sample:
     return measured("benchmarks.committers", url, str(COMMITTERS), str(seconds), database=database)
 
@@ -80,4 +94,5 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "pg_pipeline": pg_pipeline,
     "pg_add": pg_add,
     "pg_commit": pg_commit,
+    "pg_order": pg_order,
 }

@@ -15,10 +15,10 @@ import tempfile
 import threading
 import time
 import uuid
-
-import uuid_utils
 from collections.abc import Iterator
 from pathlib import Path
+
+import uuid_utils
 
 from comby.server.domain.identity import AggregateKey, CommandKey, Version
 from comby.server.ports.command_store import CommandStatus, NewCommand

@@ -1,0 +1,82 @@
+"""The price of order: commits under the lock that gives the log one order, against the same commits without it.
+
+Without the lock, a batch takes its positions from a sequence, as many stores do: a reader may then see a later position before an earlier
+one, and skip it. Every process has a writer and a connection of its own.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import asyncpg
+
+from benchmarks.postgres import Database
+from benchmarks.processes import ROOT, environment
+from benchmarks.table import Sample
+from tests.postgres_server import run
+
+CALLERS = 64
+"""Of each process."""
+WITHOUT = {
+    "perform pg_advisory_xact_lock(comby.append_lock());": "",
+    "head := stored.head;": "head := nextval('public.unordered');",
+}
+"""What the append function says, and what it says without order."""
+SEQUENCE = "create sequence public.unordered increment 100000 start 100000"
+"""A batch is never as long as the sequence's steps."""
+
+
+def without_order(url: str) -> None:
+    """Take the lock out of a database's append function. Raises LookupError when the function is not what it was."""
+
+    async def change() -> None:
+        connection = await asyncpg.connect(url)
+        source = await connection.fetchval("select pg_get_functiondef('comby.append'::regproc)")
+        for said, says in WITHOUT.items():
+            if source.count(said) != 1:
+                raise LookupError(said)
+            source = source.replace(said, says)
+        await connection.execute(SEQUENCE)
+        await connection.execute(source)
+        await connection.close()
+
+    run(change())
+
+
+def committing(database: Database, url: str, processes: int, seconds: float) -> Sample:
+    """Return the rate of all processes together, which begin at the same time."""
+    command = [sys.executable, "-m", "benchmarks.committers", url, str(CALLERS), str(seconds), "together"]
+    started = [
+        subprocess.Popen(command, env=environment(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+    before = database.cpu_seconds()
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    results = [_result(process) for process in started]
+    count = sum(one["operations"] for one in results)
+    rate = sum(one["operations"] / one["seconds"] for one in results)
+    return Sample(rate=rate, database_cpu=(database.cpu_seconds() - before) / count * 1e6)
+
+
+def _result(process: "subprocess.Popen[str]") -> dict[str, float]:
+    told, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    result: dict[str, float] = json.loads(told)
+    return result
+
+
+def databases(database: Database) -> Sequence[str]:
+    """Return the URLs of two new stores: with order, and without."""
+    urls = [database.create(name) for name in ("ordered", "unordered")]
+    for url in urls:
+        committing(database, url, 1, 0.1)  # makes the tables
+    without_order(urls[1])
+    return urls
