@@ -11,7 +11,7 @@ import pytest
 from comby.server.domain.identity import Position
 from comby.server.ports.errors import StoreIncompatible, StoreInUse, StoreUnavailable
 from comby.server.ports.event_store import Committed, Verdict
-from comby.server.stores.sqlite import open_sqlite
+from comby.server.stores.sqlite import migrations, open_sqlite
 from comby.server.stores.sqlite.connection import configure_writer, open_writer
 from comby.server.stores.sqlite.opening import open_for_writing
 from tests.unit.stores.store_requests import append
@@ -98,6 +98,31 @@ async def test_a_newer_schema_is_refused(url: str, path: Path) -> None:
     with pytest.raises(StoreIncompatible, match="newer"):
         async with open_sqlite(url):
             pass
+
+
+async def test_a_store_of_an_older_schema_is_brought_up_to_date(
+    url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        steps = migrations._steps()
+        older.setattr(migrations, "_steps", lambda: steps[:1])
+        opened = open_for_writing(path, durable=True)
+        opened.writer.commit([append("o-1"), append("o-2")])
+        opened.writer.close()
+    assert [1] == versions(path)
+
+    async with open_sqlite(url) as store:
+        assert 2 == await store.events.head()
+        await store.events.commit([append("o-1", after=1)])
+
+    assert [number for number, _ in steps] == versions(path)
+
+
+def versions(path: Path) -> list[int]:
+    with apsw.Connection(str(path)) as connection:
+        found = [version for (version,) in connection.execute("select version from schema_version order by version")]
+    connection.close()
+    return found
 
 
 async def refused_unchanged(url: str, path: Path, reason: str) -> None:
