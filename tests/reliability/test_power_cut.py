@@ -49,7 +49,7 @@ class Machine:
 async def test_a7_whatever_was_acknowledged_outlives_the_power(
     long: bool, store: str, report: Report, seed: int, tmp_path: Path
 ) -> None:
-    """Seen failing: SQLite with `synchronous=normal`."""
+    """Seen failing: SQLite with `synchronous=normal`, PostgreSQL with `synchronous_commit=off`."""
     cuts, wanted = (20, 8_000) if long else (4, 1_500)
     with disk(tmp_path, MEGABYTES[store]) as device, store_on(device.root, store) as (url, postgres):
         async with (
