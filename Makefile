@@ -62,7 +62,7 @@ bench: .venv/ready ## Measure the speed, and compare it with its bars
 
 .PHONY: reliability
 reliability: .venv/ready ## Run the long forms of the reliability tests (minutes)
-	$(BIN)/python -m pytest tests/reliability -m 'not storage' --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest tests/reliability tests/contract/test_store_machine.py -m 'not storage' --timeout 1800 $(ARGS)
 
 .PHONY: storage
 storage: .venv/ready ## Cut the power of the stores' disk, and fill it (minutes; needs root, loop devices, tmpfs and mkfs.ext4)

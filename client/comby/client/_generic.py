@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-import uuid_utils
 from google.protobuf.message import Message
 
-from comby.client import _stage, _wire
+from comby.client import _ids, _stage, _wire
 from comby.client._metadata import Ambient, Options
 from comby.client._stage import Wait
 from comby.facade.v1 import command_pb2
@@ -36,7 +35,7 @@ def dispatch_options(
 ) -> Options:
     """Return the options of one command, with a request id made here when none is given: so a retry is safe."""
     return Options(
-        request_id=request_id or str(uuid_utils.uuid7()),
+        request_id=request_id or _ids.new_id(),
         wait=wait,
         wait_timeout=wait_timeout,
         expected_version=expected_version,
