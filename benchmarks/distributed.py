@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from benchmarks.order import committing, databases
+from benchmarks.order import committing, two_stores
 from benchmarks.peers import umadb
 from benchmarks.pgbench import insert_events
 from benchmarks.postgres import Database, postgres
@@ -66,7 +66,7 @@ def pg_commit(options: argparse.Namespace) -> Iterator[Row]:
 def pg_order(options: argparse.Namespace) -> Iterator[Row]:
     """What the one order of the log costs: commits under its lock against the same without, by one process and by four."""
     with postgres(options.disk) as database:
-        with_order, without = databases(database)
+        with_order, without = two_stores(database)
         for processes, least in ((1, 0.9), (4, 0.6)):
             ours, limits = [], []
             for _ in range(options.rounds):

@@ -7,7 +7,6 @@ one, and skip it. Every process has a writer and a connection of its own.
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 
 import asyncpg
 
@@ -73,10 +72,10 @@ def _result(process: "subprocess.Popen[str]") -> dict[str, float]:
     return result
 
 
-def databases(database: Database) -> Sequence[str]:
+def two_stores(database: Database) -> tuple[str, str]:
     """Return the URLs of two new stores: with order, and without."""
-    urls = [database.create(name) for name in ("ordered", "unordered")]
-    for url in urls:
-        committing(database, url, 1, 0.1)  # makes the tables
-    without_order(urls[1])
-    return urls
+    ordered = database.create("ordered")
+    committing(database, ordered, 1, 0.1)  # makes the tables
+    unordered = database.create("unordered", template="ordered")
+    without_order(unordered)
+    return ordered, unordered

@@ -208,8 +208,9 @@ async def test_b7_waits_end_on_the_other_instance(long: bool, serve_many: ServeM
         waits += [asyncio.create_task(waited(comby, one)) for one in ids for comby in combies]
         await asyncio.gather(*waits)
 
-        slow = [str(uuid4()) for _ in counters[:MOST_SLOW]]
-        for place, (counter, request_id) in enumerate(zip(counters, slow, strict=False)):
+        slowed = counters[:MOST_SLOW]
+        slow = [str(uuid4()) for _ in slowed]
+        for place, (counter, request_id) in enumerate(zip(slowed, slow, strict=True)):
             await trials[place % 2].dawdle(
                 counter_id=counter, milliseconds=1_000, request_id=request_id, wait=Stage.ACCEPTED
             )
