@@ -1,6 +1,5 @@
 """Admission: from a request to a command that may be stored, or a typed refusal before anything is."""
 
-import re
 from uuid import NAMESPACE_URL, UUID
 from uuid import uuid5 as standard_uuid5
 from zlib import crc32
@@ -17,12 +16,11 @@ from comby.server.application.requests import CommandRequest
 from comby.server.application.same_command import fingerprint
 from comby.server.application.validation import Validation
 from comby.server.domain.context import RequestContext
-from comby.server.domain.identity import AggregateKey, CommandKey, at_time_of
+from comby.server.domain.identity import AggregateKey, CommandKey, at_time_of, is_canonical
 from comby.server.ports.command_store import NewCommand, StoredCommand
 
 PARTITIONS = 128
 """Into how many partitions commands are hashed by (tenant, domain, aggregate)."""
-_LOWER_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TENANTS = standard_uuid5(NAMESPACE_URL, "comby:tenant")
 
 
@@ -46,29 +44,23 @@ class Admission:
         aggregate_id = self._aggregate_id(kind, message, tenant_id, request_id)
         context = request.context
         if not context.correlation_id:
-            context = RequestContext(
-                tenant_id=tenant_id,
-                actor_id=context.actor_id,
-                correlation_id=request_id,
-                causation_id=context.causation_id or request_id,
-                traceparent=context.traceparent,
-            )
+            causation_id = context.causation_id or request_id
+            context = RequestContext(tenant_id, context.actor_id, request_id, causation_id, context.traceparent)
         key = CommandKey(tenant_id, request_id)
         aggregate = AggregateKey(tenant_id, kind.aggregate.domain, aggregate_id)
+        payload, expected_version, not_before = request.payload, request.expected_version, request.not_before
         new = NewCommand(
-            key=key,
-            aggregate=aggregate,
-            partition=partition_of(aggregate),
-            fingerprint=fingerprint(
-                kind.identifier, request.payload, context.actor_id, request.expected_version, request.not_before
-            ),
-            type=kind.identifier,
-            command=request.payload,
-            context=encode_context(context),
-            expected_version=request.expected_version,
-            not_before=request.not_before,
+            key,
+            aggregate,
+            partition_of(aggregate),
+            fingerprint(kind.identifier, payload, context.actor_id, expected_version, not_before),
+            kind.identifier,
+            payload,
+            encode_context(context),
+            expected_version,
+            not_before,
         )
-        return Pending(key=key, aggregate=aggregate, kind=kind, message=message, context=context, new=new)
+        return Pending(key, aggregate, kind, message, context, new)
 
     def readmit(self, stored: StoredCommand, context: RequestContext) -> Pending:
         """Return a stored command, to be executed. Raises UnknownType or InvalidMessage when the contract has lost
@@ -104,7 +96,7 @@ class Admission:
 
     def _aggregate_id(self, kind: CommandType, message: Message, tenant_id: str, request_id: str) -> str:
         given: str = getattr(message, kind.id_field)
-        if given and _LOWER_UUID.fullmatch(given):
+        if given and is_canonical(given):
             return given
         if given:
             try:
@@ -137,7 +129,7 @@ def _decode(kind: CommandType, payload: bytes) -> Message:
 
 
 def _canonical(request_id: str) -> str:
-    if _LOWER_UUID.fullmatch(request_id):
+    if is_canonical(request_id):
         return request_id
     try:
         return str(UUID(request_id))

@@ -162,7 +162,7 @@ class CommandBus:
             and request.not_before is None
             and not self.in_flight.overflow
             and not self._lanes.backlog(pending.aggregate)
-            and asyncio.get_running_loop().time() >= self.fast_path_after
+            and (not self.fast_path_after or asyncio.get_running_loop().time() >= self.fast_path_after)
             and not self._ownership.suspicious(pending.new.partition)
         )
 
@@ -224,7 +224,10 @@ class CommandBus:
         waiter.answer(latest if stored is None else receipt_of(stored, self._tokens))
 
     def _somebody_wants_projected(self, pending: Pending) -> bool:
-        return any(waiter.goal is Stage.PROJECTED for waiter in pending.waiters) or self._outcomes.waiting(pending.key)
+        for waiter in pending.waiters:
+            if waiter.goal is Stage.PROJECTED:
+                return True
+        return self._outcomes.waiting(pending.key)
 
     async def _projected(self, pending: Pending, receipt: Receipt, types: frozenset[str] | None) -> None:
         try:

@@ -68,9 +68,10 @@ class CommitQueue:
 
     def write(self, write: Write, told: Told) -> None:
         """Queue a request; `told` is called with its verdict, in the order of requests, once what was written can be read."""
+        if not self._waiting:
+            self._arrived.set()
+            self._idle.clear()
         self._waiting.append((write, told))
-        self._arrived.set()
-        self._idle.clear()
 
     def submit(self, write: Write) -> asyncio.Future[Verdict]:
         """Queue a request; the future gets its verdict, or StoreUnavailable when nothing of it is stored."""
@@ -123,7 +124,7 @@ class CommitQueue:
         events: list[StoredEvent] = []
         for (write, _), verdict in zip(batch, verdicts, strict=True):
             if type(verdict) is Committed and type(write) is FinishCommand and write.events:
-                events += _stored(write, verdict)
+                _log(events, write, verdict)
         if events:
             self._committed(events)
             self._bus.rise(events[-1].position)
@@ -164,8 +165,9 @@ class CommitQueue:
         while self._waiting and len(batch) < self._limits.commit_batch and size < self._limits.commit_batch_bytes:
             item = self._waiting.popleft()
             batch.append(item)
-            if isinstance(item[0], FinishCommand):
-                size += sum(len(event.record) for event in item[0].events)
+            if type(item[0]) is FinishCommand:
+                for event in item[0].events:
+                    size += len(event.record)
         return batch
 
     async def _commit(self, writes: list[Write]) -> Sequence[Verdict | StoreUnavailable]:
@@ -178,20 +180,14 @@ class CommitQueue:
             return [StoreUnavailable()] * len(writes)
 
 
-def _stored(write: FinishCommand, verdict: Committed) -> list[StoredEvent]:
-    """Return a command's events as the log has them: they stand together, and `last` is the position of the last."""
-    first = verdict.last - len(write.events) + 1
-    return [
-        StoredEvent(
-            position=Position(first + place),
-            recorded_at=verdict.recorded_at,
-            key=event.key,
-            version=event.version,
-            type=event.type,
-            record=event.record,
+def _log(events: list[StoredEvent], write: FinishCommand, verdict: Committed) -> None:
+    """Add a command's events as the log has them: they stand together, and `last` is the position of the last."""
+    position = verdict.last - len(write.events)
+    for event in write.events:
+        position += 1
+        events.append(
+            StoredEvent(Position(position), verdict.recorded_at, event.key, event.version, event.type, event.record)
         )
-        for place, event in enumerate(write.events)
-    ]
 
 
 def _answer(future: asyncio.Future[Verdict], verdict: Verdict | StoreUnavailable) -> None:

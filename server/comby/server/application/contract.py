@@ -24,19 +24,16 @@ Handler = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateType:
-    """An aggregate. `stamp` names what its states were folded with: a stored state with another stamp is stale."""
+    """An aggregate. `model` is the name of its free read model. `stamp` names what its states were folded with: a stored state with
+    another stamp is stale."""
 
     cls: type[Aggregate[Any]]
     identifier: str
     domain: str
     state: type[Message]
+    model: str
     stamp: str
     indexed: tuple[str, ...]
-
-    @property
-    def model(self) -> str:
-        """The name of its free read model."""
-        return f"state:{self.identifier}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from comby.server.application.state_rows import state_row
 from comby.server.application.watchdog import Watchdog
 from comby.server.domain.aggregate import Aggregate
 from comby.server.domain.context import Execution
-from comby.server.domain.identity import AggregateKey, Version
+from comby.server.domain.identity import AggregateKey, Version, is_canonical
 from comby.server.domain.middleware import CommandMiddleware
 from comby.server.domain.rejections import Rejected
 from comby.server.ports.event_store import NewEvent, VersionCheck
@@ -180,6 +180,8 @@ class Decider:
             recorded = part.aggregate.recorded
             if not recorded:
                 continue
+            if part is not target and not is_canonical(part.key.aggregate_id):
+                raise ValueError(f"an event was recorded on {part.kind.identifier} under an id that is no UUID")
             if part.loaded.version and (part.loaded.closed or part.loaded.kind is not part.kind):
                 error = AggregateNotFound(part.kind.identifier, part.key.aggregate_id)
                 return Decision(_checks(parts), Version(0), error)
@@ -201,13 +203,14 @@ class Decider:
         if len(events) > self._limits.events_per_command:
             return self._too_large(parts, "events_per_command", self._limits.events_per_command, len(events))
         return Decision(
-            checks=_checks(parts),
-            version=target.aggregate.version,
-            events=tuple(events),
-            event_ids=tuple(ids),
-            closes=frozenset(closes),
-            states=tuple(states),
-            written=tuple(written),
+            _checks(parts),
+            target.aggregate.version,
+            None,
+            tuple(events),
+            tuple(ids),
+            frozenset(closes),
+            tuple(states),
+            tuple(written),
         )
 
     def _too_large(self, parts: Collection[Part], limit: str, allowed: int, actual: int) -> Decision:
@@ -262,7 +265,7 @@ def _checks(parts: Collection[Part]) -> tuple[VersionCheck, ...]:
 
 
 def _execution(pending: Pending) -> Execution:
-    return Execution(request_id=pending.key.request_id, context=pending.context, now=datetime.now(UTC))
+    return Execution(pending.key.request_id, pending.context, datetime.now(UTC))
 
 
 def _refusal(pending: Pending, loaded: Loaded) -> FacadeError | None:

@@ -7,6 +7,7 @@ protobuf means to set them, without parsing the record.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf import any_pb2
@@ -19,15 +20,16 @@ from comby.server.application.registry import Registry
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.domain.recorded import Recorded
-from comby.server.ports.elements import varint
+from comby.server.ports.elements import ID_LENGTHS, varint, varint_text
 from comby.server.ports.event_store import NewEvent, StoredEvent
 
 # The fields of an Event, written by hand: an Event message costs twice the time, once for every event.
-_EVENT_ID = b"\x12\x24"  # field 2, 36 characters
-_AGGREGATE_ID = b"\x22"  # field 4
-_VERSION = b"\x28"  # field 5, varint
-_REQUEST_ID = b"\x4a"  # field 9
-_CONTEXT = b"\x52"  # field 10
+# Ids are ASCII, so what has no other text is put together as text, which takes one step in place of many.
+_EVENT_ID = "\x12\x24"  # field 2, 36 characters
+_AGGREGATE_ID = "\x22"  # field 4
+_VERSION = "\x28"  # field 5, varint
+_REQUEST_ID = "\x4a"  # field 9
+_CONTEXT = "\x52"  # field 10
 _PLAIN = b"\x5a"  # field 11
 _VALUE = b"\x12"  # Any.value, field 2
 # The fields of a RequestContext.
@@ -41,13 +43,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def encode_context(context: RequestContext) -> bytes:
     """Serialize a request context, by hand: it is done for every command."""
-    return (
-        _text(_TENANT_ID, context.tenant_id)
-        + _text(_ACTOR_ID, context.actor_id)
-        + _text(_CORRELATION_ID, context.correlation_id)
-        + _text(_CAUSATION_ID, context.causation_id)
-        + _text(_TRACEPARENT, context.traceparent)
-    )
+    tenant_id, actor_id, correlation_id, causation_id, traceparent = context
+    encoded = _who(tenant_id, actor_id) + _text(_CORRELATION_ID, correlation_id) + _text(_CAUSATION_ID, causation_id)
+    return encoded + _text(_TRACEPARENT, traceparent) if traceparent else encoded
+
+
+@lru_cache(maxsize=1024)
+def _who(tenant_id: str, actor_id: str) -> bytes:
+    """Serialize what nearly all commands of a caller have in common."""
+    return _text(_TENANT_ID, tenant_id) + _text(_ACTOR_ID, actor_id)
 
 
 def decode_context(data: bytes) -> RequestContext:
@@ -61,23 +65,19 @@ def new_event(
     """Return a new event's id, and the event ready for the store. `context` is a serialized RequestContext."""
     event_id = str(uuid7())
     content = message.SerializeToString()
-    plain = kind.any_head + varint(len(content)) + content
-    record = (
-        _EVENT_ID
-        + event_id.encode()
-        + kind.event_head
-        + _text(_AGGREGATE_ID, key.aggregate_id)
-        + _VERSION
-        + varint(version)
-        + _text(_REQUEST_ID, request_id)
-        + _CONTEXT
-        + varint(len(context))
-        + context
-        + _PLAIN
-        + varint(len(plain))
-        + plain
+    head = kind.any_head + varint(len(content))
+    aggregate_id = key.aggregate_id
+    fields = (
+        f"{_EVENT_ID}{event_id}"
+        f"{_AGGREGATE_ID}{ID_LENGTHS[len(aggregate_id)]}{aggregate_id}"
+        f"{_VERSION}{varint_text(version)}"
+        f"{_REQUEST_ID}{ID_LENGTHS[len(request_id)]}{request_id}"
+        f"{_CONTEXT}{varint_text(len(context))}"
     )
-    return event_id, NewEvent(key=key, version=version, type=kind.identifier, request_id=request_id, record=record)
+    record = b"".join(
+        (kind.event_head, fields.encode("latin-1"), context, _PLAIN, varint(len(head) + len(content)), head, content)
+    )
+    return event_id, NewEvent(key, version, kind.identifier, request_id, record)
 
 
 def _text(tag: bytes, text: str) -> bytes:

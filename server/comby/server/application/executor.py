@@ -135,18 +135,18 @@ class Executor:
         verdict: Verdict | StoreUnavailable,
     ) -> None:
         """Settle a command that was begun at once, or leave it to `execute`."""
-        settlement: Settlement | None = Settlement(error=Unavailable())
+        settlement: Settlement | None = None
+        again = isinstance(verdict, Behind)
         try:
             if isinstance(verdict, StoreUnavailable):
                 self._forget(pending)
-            elif isinstance(verdict, Behind):
-                settlement = None
-            else:
+            elif not again:
                 settlement = self._settlement(pending, decision, verdict)
+                again = settlement is None
         finally:
-            if settlement is not None:
-                self._settle(pending, settlement)
-            ended(pending, settlement is None)
+            if not again:
+                self._settle(pending, settlement or Settlement(error=Unavailable()))
+            ended(pending, again)
 
     async def execute(self, pending: Pending) -> None:
         """Carry a command to its end; it is executed, refused, parked, or was finished elsewhere."""
@@ -303,15 +303,15 @@ class Executor:
         if decision.error is not None:
             return Settlement(_receipt(pending, Stage.REJECTED, decision.error))
         receipt = Receipt(
-            request_id=pending.key.request_id,
-            stage=Stage.EXECUTED,
-            aggregate_id=pending.aggregate.aggregate_id,
-            aggregate_version=decision.version,
-            position=verdict.last,
-            token=self._tokens.make(verdict.last),
-            event_ids=decision.event_ids,
+            pending.key.request_id,
+            Stage.EXECUTED,
+            pending.aggregate.aggregate_id,
+            decision.version,
+            verdict.last,
+            self._tokens.make(verdict.last),
+            decision.event_ids,
         )
-        return Settlement(receipt, events=decision.events)
+        return Settlement(receipt, None, decision.events)
 
     def _remember(self, decision: Decision) -> None:
         for written in decision.written:
@@ -345,15 +345,15 @@ async def _stored_meanwhile(pending: Pending) -> None:
 
 def _finish(pending: Pending, decision: Decision) -> FinishCommand:
     return FinishCommand(
-        command=pending.key if pending.durable else pending.new,
-        status=CommandStatus.REJECTED if decision.error is not None else CommandStatus.EXECUTED,
-        outcome=encode_outcome(decision.event_ids, decision.error),
-        version=decision.version,
-        checks=decision.checks,
-        events=decision.events,
-        closes=decision.closes,
-        states=decision.states,
-        fence=pending.fence,
+        pending.key if pending.durable else pending.new,
+        CommandStatus.REJECTED if decision.error is not None else CommandStatus.EXECUTED,
+        encode_outcome(decision.event_ids, decision.error),
+        decision.version,
+        decision.checks,
+        decision.events,
+        decision.closes,
+        decision.states,
+        pending.fence,
     )
 
 

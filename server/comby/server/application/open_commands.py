@@ -71,8 +71,10 @@ class OpenCommands:
         self._total = sum(self._here.values()) + sum(self._stored.values())
 
     def _change(self, counter: Counter[str], tenant_id: str, by: int) -> None:
-        counter[tenant_id] += by
+        count = counter.get(tenant_id, 0) + by
+        if count:
+            counter[tenant_id] = count
+        else:
+            counter.pop(tenant_id, None)
         self._total += by
         self.moves += 1
-        if not counter[tenant_id]:
-            del counter[tenant_id]

@@ -51,7 +51,7 @@ class Waiter:
 
     def reached(self, receipt: Receipt) -> bool:
         """Answer, or note how far the command has come; tell whether the wait is over."""
-        if satisfies(receipt.stage, self.goal):
+        if receipt.stage is self.goal or satisfies(receipt.stage, self.goal):
             self.answer(receipt)
             return True
         self.latest = receipt
@@ -72,7 +72,7 @@ class Waiter:
             self.reply.set_exception(error)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Pending:
     """A command in this process. `durable` once its row is stored, as `accept_seq` in the order of acceptance; `suspect` if it may have
     ended the process before; `claimed` if it came from the store, where another instance may have put it.
@@ -113,7 +113,8 @@ class Pending:
     def stored(self) -> None:
         """Note that its row is stored."""
         self.durable = True
-        self.settle()
+        if self.settled is not None:
+            self.settled.set()
 
     def settle(self) -> None:
         """Let those go on who wait to know what becomes of it."""

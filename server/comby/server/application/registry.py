@@ -115,11 +115,13 @@ class Registry:
         descriptor = descriptor_of(state)
         indexed = tuple(descriptor.GetOptions().Extensions[options_pb2.aggregate].indexed)
         check_indexed(descriptor, indexed)
+        identifier = identifier_of(descriptor)
         aggregate = AggregateType(
             cls=cls,
-            identifier=identifier_of(descriptor),
+            identifier=identifier,
             domain=domain_of(descriptor.file),
             state=state,
+            model=f"state:{identifier}",
             stamp=stamp_of(cls),
             indexed=indexed,
         )

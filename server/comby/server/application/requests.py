@@ -26,7 +26,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
@@ -46,7 +46,7 @@ class CommandRequest:
     forwarded: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Receipt:
     """How far a command has come. `position` is that of its last event; 0 where there is none. `token` is empty until
     it is executed."""

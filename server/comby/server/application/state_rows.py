@@ -10,12 +10,4 @@ from comby.server.ports.read_model_store import PutRow
 
 def state_row(kind: AggregateType, key: AggregateKey, version: Version, state: Message, data: bytes) -> PutRow:
     """Return the row of a state; `data` is the state serialized."""
-    return PutRow(
-        model=kind.model,
-        tenant_id=key.tenant_id,
-        key=key.aggregate_id,
-        row=data,
-        fields=index(state, kind.indexed),
-        stamp=kind.stamp,
-        version=version,
-    )
+    return PutRow(kind.model, key.tenant_id, key.aggregate_id, data, index(state, kind.indexed), kind.stamp, version)

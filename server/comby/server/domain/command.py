@@ -22,7 +22,8 @@ class CommandContext(Protocol):
         """Load an aggregate of the command's tenant; the same object when asked twice.
 
         Whatever is loaded, written or not, must still be at its version when the command is committed; otherwise the
-        handler runs again. An aggregate that does not exist is returned at version 0.
+        handler runs again. An aggregate that does not exist is returned at version 0; a handler that records on one whose
+        id is no UUID fails.
         """
         ...
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from comby.server.domain.identity import DEFAULT_TENANT, at_time_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestContext:
-    """The origin of a command or query, carried into everything that it sets off."""
+class RequestContext(NamedTuple):
+    """The origin of a command or query, carried into everything that it sets off. A tuple, because one is made for every command."""
 
     tenant_id: str = DEFAULT_TENANT
     actor_id: str = ""
@@ -18,7 +18,7 @@ class RequestContext:
     traceparent: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Execution:
     """One command's run. A handler may run several times; time and ids taken from here are the same in each run of
     one attempt.

@@ -1,5 +1,6 @@
 """The identities and counters that every other room shares."""
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
@@ -8,6 +9,8 @@ Position = NewType("Position", int)
 
 Version = NewType("Version", int)
 """An aggregate's count of events: from 1, without gaps; 0 means that it does not exist."""
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 DEFAULT_TENANT = "default"
 """The tenant of a call that names none."""
@@ -35,6 +38,11 @@ class LogIdentity:
 
     log_id: str
     incarnation: str
+
+
+def is_canonical(id: str) -> bool:
+    """Tell whether an id is a UUID as it is stored: 36 characters, lower case."""
+    return _CANONICAL.fullmatch(id) is not None
 
 
 def at_time_of(source: str, made: str) -> str:

@@ -18,7 +18,7 @@ class CommandStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class NewCommand:
     """A command to store. Times are microseconds since 1970 in UTC.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from comby.server.domain.identity import Version
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class PutRow:
     """Writes a row. `stamp` tells how it was made: rows of another stamp are stale. `version` is the aggregate's; 0
     for a projection's row."""

@@ -130,11 +130,7 @@ def plain_request(message: command_pb2.DispatchCommandRequest, context: RequestC
     if REQUEST_ID.fullmatch(request_id) is None or options.ByteSize() != _PLAIN_BYTES.get(wait) or not type_url:
         return None
     return CommandRequest(
-        type=type_url.rpartition("/")[2],
-        payload=message.command.value,
-        context=context,
-        request_id=request_id,
-        wait=STAGES.get(wait, Stage.ACCEPTED),
+        type_url.rpartition("/")[2], message.command.value, context, request_id, STAGES.get(wait, Stage.ACCEPTED)
     )
 
 

@@ -4,7 +4,7 @@ from google.protobuf import timestamp_pb2
 
 from comby.facade.v1 import command_pb2
 from comby.server.application.requests import Receipt, Stage
-from comby.server.ports.elements import varint
+from comby.server.ports.elements import ID_LENGTHS, varint_text
 from comby.server.rpc.status import status_of
 
 STAGE_NUMBERS = {
@@ -18,13 +18,13 @@ STAGE_NUMBERS = {
 STAGES = {number: stage for stage, number in STAGE_NUMBERS.items()}
 MICROSECONDS = 1_000_000
 
-# The fields of a CommandReceipt.
-_REQUEST_ID = b"\x0a"
-_STAGES = {stage: b"\x10" + varint(number) for stage, number in STAGE_NUMBERS.items()}
-_AGGREGATE_ID = b"\x1a"
-_AGGREGATE_VERSION = b"\x20"
-_CONSISTENCY_TOKEN = b"\x2a"
-_EVENT_IDS = b"\x32"
+# The fields of a CommandReceipt, as text: all that is in one without an error is ASCII.
+_REQUEST_ID = "\x0a"
+_STAGES = {stage: "\x10" + varint_text(number) for stage, number in STAGE_NUMBERS.items()}
+_AGGREGATE_ID = "\x1a"
+_AGGREGATE_VERSION = "\x20"
+_CONSISTENCY_TOKEN = "\x2a"
+_EVENT_ID = "\x32\x24"  # 36 characters
 
 
 def receipt_message(receipt: Receipt) -> command_pb2.CommandReceipt:
@@ -41,19 +41,19 @@ def receipt_bytes(receipt: Receipt, request_id: str) -> bytes:
         message = receipt_message(receipt)
         message.request_id = request_id
         return message.SerializeToString()
-    encoded = _text(_REQUEST_ID, request_id) + _STAGES[receipt.stage] + _text(_AGGREGATE_ID, receipt.aggregate_id)
+    aggregate_id, token = receipt.aggregate_id, receipt.token
+    fields = (
+        f"{_REQUEST_ID}{ID_LENGTHS[len(request_id)]}{request_id}"
+        f"{_STAGES[receipt.stage]}"
+        f"{_AGGREGATE_ID}{ID_LENGTHS[len(aggregate_id)]}{aggregate_id}"
+    )
     if receipt.aggregate_version:
-        encoded += _AGGREGATE_VERSION + varint(receipt.aggregate_version)
-    if receipt.token:
-        encoded += _text(_CONSISTENCY_TOKEN, receipt.token)
+        fields += f"{_AGGREGATE_VERSION}{varint_text(receipt.aggregate_version)}"
+    if token:
+        fields += f"{_CONSISTENCY_TOKEN}{ID_LENGTHS[len(token)]}{token}"
     for event_id in receipt.event_ids:
-        encoded += _text(_EVENT_IDS, event_id)
-    return encoded
-
-
-def _text(tag: bytes, text: str) -> bytes:
-    data = text.encode()
-    return tag + varint(len(data)) + data if data else b""
+        fields += f"{_EVENT_ID}{event_id}"
+    return fields.encode("latin-1")
 
 
 def receipt_without_error(receipt: Receipt) -> command_pb2.CommandReceipt:

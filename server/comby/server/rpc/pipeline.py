@@ -98,22 +98,20 @@ class Pipeline:
 
     async def _dispatch_all(self, message: command_pb2.DispatchCommandsRequest) -> None:
         for place, one in enumerate(message.commands):
-            if not one.options.request_id:
+            plain = plain_request(one, self._context)
+            request_id = one.options.request_id if plain is None else plain.request_id
+            if not request_id:
                 field = f"commands[{place}].options.request_id"
                 raise invalid(message, field, "required", "must be given, for the receipt is matched by it")
             while self._in_flight >= self._bound:
                 self._room.clear()
                 await self._room.wait()
             self._in_flight += 1
-            self._dispatch(one)
-
-    def _dispatch(self, message: command_pb2.DispatchCommandRequest) -> None:
-        request_id = message.options.request_id
-        try:
-            request = plain_request(message, self._context) or self._request(message, request_id)
-            self._facade.dispatch_command_to(request, _Answer(self, request_id))
-        except Exception as error:
-            self.refuse(request_id, error)
+            try:
+                request = plain or self._request(one, request_id)
+                self._facade.dispatch_command_to(request, _Answer(self, request_id))
+            except Exception as error:
+                self.refuse(request_id, error)
 
     def _request(self, message: command_pb2.DispatchCommandRequest, request_id: str) -> CommandRequest:
         self._facade.validation.check(message)
@@ -123,20 +121,18 @@ class Pipeline:
             timeout = min(seconds(options.wait_timeout), self._facade.limits.longest_wait)
         return command_request(message, self._context, request_id, wait_timeout=timeout, retried=False)
 
-    def answer(self, request_id: str, receipt: Receipt) -> None:
-        """Send a receipt, with the request id as sent: by this the caller matches it."""
-        self._put(receipt_bytes(receipt, request_id))
-
     def refuse(self, request_id: str, error: BaseException) -> None:
         """Answer a command of which nothing was stored: an error and no stage."""
         refusal = command_pb2.CommandReceipt(
             request_id=request_id, error=status_of(told(error, "command failed", request_id=request_id))
         )
-        self._put(refusal.SerializeToString())
+        self.put(refusal.SerializeToString())
 
-    def _put(self, receipt: bytes) -> None:
+    def put(self, receipt: bytes) -> None:
+        """Send an encoded receipt, with the request id as sent: by this the caller matches it."""
+        if not self._ready:
+            self._changed.set()
         self._ready.append(length_delimited(_RECEIPTS_FIELD, receipt))
-        self._changed.set()
 
 
 class _Answer:
@@ -154,7 +150,7 @@ class _Answer:
 
     def set_result(self, receipt: Receipt, /) -> None:
         self._taken = True
-        self._pipeline.answer(self._request_id, receipt)
+        self._pipeline.put(receipt_bytes(receipt, self._request_id))
 
     def set_exception(self, error: FacadeError, /) -> None:
         self._taken = True

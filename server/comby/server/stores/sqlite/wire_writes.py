@@ -29,6 +29,7 @@ Packed: TypeAlias = tuple[Any, ...]
 """What stands for an object; its fields are in the order of the class."""
 
 _STATUS: Mapping[str, CommandStatus] = {status.value: status for status in CommandStatus}
+_NAMES: Mapping[CommandStatus, str] = {status: status.value for status in CommandStatus}
 
 
 def pack_write(write: Write) -> Packed:
@@ -38,14 +39,14 @@ def pack_write(write: Write) -> Packed:
             return (
                 "f",
                 _pack_command(write.command),
-                write.status.value,
+                _NAMES[write.status],
                 write.outcome,
                 write.version,
                 tuple([(*check.key, check.version) for check in write.checks]),
                 tuple(
                     [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
                 ),
-                tuple([(*key,) for key in write.closes]),
+                tuple([(*key,) for key in write.closes]) if write.closes else (),
                 tuple([_pack_row(row) for row in write.states]),
             )
         case StartCommand(key=key):
@@ -94,42 +95,29 @@ def _pack_command(command: NewCommand | CommandKey) -> Packed:
 
 def _unpack_command(packed: Packed) -> NewCommand:
     tenant_id, request_id, owner, domain, aggregate_id, *rest = packed
-    partition, fingerprint, type_name, command, context, expected_version, not_before, attempts = rest
-    return NewCommand(
-        key=CommandKey(tenant_id, request_id),
-        aggregate=AggregateKey(owner, domain, aggregate_id),
-        partition=partition,
-        fingerprint=fingerprint,
-        type=type_name,
-        command=command,
-        context=context,
-        expected_version=expected_version,
-        not_before=not_before,
-        attempts=attempts,
-    )
+    return NewCommand(CommandKey(tenant_id, request_id), AggregateKey(owner, domain, aggregate_id), *rest)
 
 
 def _unpack_finish(
-    command: Packed, status: str, outcome: bytes, version: Any, checks: Packed, events: Packed, *rest: Packed
+    command: Packed,
+    status: str,
+    outcome: bytes,
+    version: Any,
+    checks: Packed,
+    events: Packed,
+    closes: Packed,
+    states: Packed,
 ) -> FinishCommand:
-    closes, states = rest
     return FinishCommand(
-        command=CommandKey(*command) if len(command) == 2 else _unpack_command(command),
-        status=_STATUS[status],
-        outcome=outcome,
-        version=version,
-        checks=tuple([VersionCheck(AggregateKey(*key), at) for *key, at in checks]),
-        events=tuple([_unpack_event(*event) for event in events]),
-        closes=frozenset([AggregateKey(*key) for key in closes]),
-        states=tuple([_unpack_put(*row) for row in states]),
+        CommandKey(*command) if len(command) == 2 else _unpack_command(command),
+        _STATUS[status],
+        outcome,
+        version,
+        tuple([VersionCheck(AggregateKey(tenant, domain, owner), at) for tenant, domain, owner, at in checks]),
+        tuple([NewEvent(AggregateKey(tenant, domain, owner), *rest) for tenant, domain, owner, *rest in events]),
+        frozenset([AggregateKey(*key) for key in closes]),
+        tuple([PutRow(*row) for row in states]),
     )
-
-
-def _unpack_event(
-    tenant_id: str, domain: str, aggregate_id: str, version: Any, type_name: str, request_id: str, record: bytes
-) -> NewEvent:
-    key = AggregateKey(tenant_id, domain, aggregate_id)
-    return NewEvent(key=key, version=version, type=type_name, request_id=request_id, record=record)
 
 
 def _pack_row(row: PutRow | DeleteRow) -> Packed:
@@ -138,17 +126,11 @@ def _pack_row(row: PutRow | DeleteRow) -> Packed:
     return (row.model, row.tenant_id, row.key, row.row, row.fields, row.stamp, row.version)
 
 
-def _unpack_put(
-    model: str, tenant_id: str, key: str, row: bytes, fields: dict[str, str], stamp: str, version: Any
-) -> PutRow:
-    return PutRow(model=model, tenant_id=tenant_id, key=key, row=row, fields=fields, stamp=stamp, version=version)
-
-
 def _unpack_row(packed: Packed) -> PutRow | DeleteRow:
     if len(packed) == 3:
         model, tenant_id, key = packed
         return DeleteRow(model=model, tenant_id=tenant_id, key=key)
-    return _unpack_put(*packed)
+    return PutRow(*packed)
 
 
 def _pack_waiting(change: PutWaiting | JoinWaiting | LeaveWaiting) -> Packed:
@@ -196,7 +178,7 @@ def _unpack_advance(name: str, generation: int, before: Any, after: Any, rows: P
 
 
 def _unpack_refresh(tenant_id: str, domain: str, aggregate_id: str, version: Any, state: Packed) -> Write:
-    return RefreshState(key=AggregateKey(tenant_id, domain, aggregate_id), version=version, state=_unpack_put(*state))
+    return RefreshState(key=AggregateKey(tenant_id, domain, aggregate_id), version=version, state=PutRow(*state))
 
 
 _UNPACK: Mapping[str, Callable[..., Write]] = {
