@@ -33,6 +33,7 @@ from comby.server.ports.event_store import NewEvent, VersionCheck
 from comby.server.ports.read_model_store import PutRow
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
+_NONE: frozenset[AggregateKey] = frozenset()
 
 
 class CommittedStates(Protocol):
@@ -67,7 +68,7 @@ class Decision:
     error: FacadeError | None = None
     events: tuple[NewEvent, ...] = ()
     event_ids: tuple[str, ...] = ()
-    closes: frozenset[AggregateKey] = frozenset()
+    closes: frozenset[AggregateKey] = _NONE
     states: tuple[PutRow, ...] = ()
     written: tuple[Written, ...] = ()
 
@@ -173,7 +174,7 @@ class Decider:
         """Turn what was recorded into what is to be committed."""
         events: list[NewEvent] = []
         ids: list[str] = []
-        closes: set[AggregateKey] = set()
+        closes: list[AggregateKey] = []
         states: list[PutRow] = []
         written: list[Written] = []
         for part in parts:
@@ -197,7 +198,7 @@ class Decider:
                 events.append(event)
                 ids.append(event_id)
                 if kind.closes:
-                    closes.add(part.key)
+                    closes.append(part.key)
             written.append(_written(part, version, part.key in closes))
             states.append(state_row(part.kind, part.key, version, part.aggregate.state, written[-1].state))
         if len(events) > self._limits.events_per_command:
@@ -208,7 +209,7 @@ class Decider:
             None,
             tuple(events),
             tuple(ids),
-            frozenset(closes),
+            frozenset(closes) if closes else _NONE,
             tuple(states),
             tuple(written),
         )

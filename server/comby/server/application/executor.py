@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import structlog
 
@@ -124,10 +123,10 @@ class Executor:
             return False
         if decision is None:
             return False
-        self._queue.write(_finish(pending, decision), partial(self._end, pending, decision, ended))
+        self._queue.write(_finish(pending, decision), _Begun(self, pending, decision, ended).told)
         return True
 
-    def _end(
+    def end(
         self,
         pending: Pending,
         decision: Decision,
@@ -335,6 +334,23 @@ class Executor:
 
     def _forget(self, pending: Pending) -> None:
         self._repository.forget(pending.aggregate)
+
+
+class _Begun:
+    """A command that was begun at once and waits for its verdict. A partial would be twice as large, and thousands may be waiting."""
+
+    __slots__ = ("_decision", "_ended", "_executor", "_pending")
+
+    def __init__(
+        self, executor: Executor, pending: Pending, decision: Decision, ended: Callable[[Pending, bool], None]
+    ) -> None:
+        self._executor = executor
+        self._pending = pending
+        self._decision = decision
+        self._ended = ended
+
+    def told(self, verdict: Verdict | StoreUnavailable) -> None:
+        self._executor.end(self._pending, self._decision, self._ended, verdict)
 
 
 async def _stored_meanwhile(pending: Pending) -> None:
