@@ -30,7 +30,7 @@ from comby.server.ports.event_store import (
 )
 
 BUSY_REQUESTS = 4
-"""From so many in the last transaction on, the next one lets more arrive first: fewer, larger ones cost less."""
+"""From so many in the last transactions on, the next one lets more arrive first: fewer, larger ones cost less."""
 ENOUGH_REQUESTS = 64
 """From so many waiting on, nothing is waited for: more in one cost no less each, and a pipeline would stand still meanwhile."""
 LINGER_SECONDS = 0.001
@@ -85,16 +85,16 @@ class CommitQueue:
 
     async def run(self) -> None:
         """Write batches until cancelled: as many at once as the store takes."""
-        last = 0
+        busy = 0
         try:
             while True:
                 await self._arrived.wait()
                 while len(self._in_flight) >= self._events.commits_at_once:
                     await asyncio.wait((self._in_flight[0],))
-                if last >= BUSY_REQUESTS and len(self._waiting) < min(last, ENOUGH_REQUESTS):
+                if busy >= BUSY_REQUESTS and len(self._waiting) < min(busy, ENOUGH_REQUESTS):
                     await self._let_arrive()
                 batch = self._take()
-                last = len(batch)
+                busy = max(len(batch), busy // 2)  # a single small one among large ones tells nothing
                 if not self._waiting:
                     self._arrived.clear()
                 before = self._in_flight[-1] if self._in_flight else None
