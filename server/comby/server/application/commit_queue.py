@@ -32,7 +32,8 @@ from comby.server.ports.event_store import (
 BUSY_REQUESTS = 4
 """From so many in the last transactions on, the next one lets more arrive first: fewer, larger ones cost less."""
 ENOUGH_REQUESTS = 64
-"""From so many waiting on, nothing is waited for: more in one cost no less each, and a pipeline would stand still meanwhile."""
+"""From so many waiting on, neither more nor the end of another transaction is waited for: more in one cost no less each, and a pipeline
+would stand still meanwhile."""
 LINGER_SECONDS = 0.001
 """How long at a time: it goes on for as long as some did arrive, and the store gains by it. A lone caller is never held up."""
 
@@ -84,12 +85,12 @@ class CommitQueue:
         await self._idle.wait()
 
     async def run(self) -> None:
-        """Write batches until cancelled: as many at once as the store takes."""
+        """Write batches until cancelled: while many requests wait, as many at once as the store takes."""
         busy = 0
         try:
             while True:
                 await self._arrived.wait()
-                while len(self._in_flight) >= self._events.commits_at_once:
+                while len(self._in_flight) >= self._at_once():
                     await asyncio.wait((self._in_flight[0],))
                 if busy >= BUSY_REQUESTS and len(self._waiting) < min(busy, ENOUGH_REQUESTS):
                     await self._let_arrive()
@@ -102,6 +103,10 @@ class CommitQueue:
         finally:
             for task in self._in_flight:
                 task.cancel()
+
+    def _at_once(self) -> int:
+        """Return how many commits may be under way: only one while few requests wait, which gather meanwhile."""
+        return self._events.commits_at_once if len(self._waiting) >= ENOUGH_REQUESTS else 1
 
     async def _let_arrive(self) -> None:
         for _ in range(self._events.lingers):
