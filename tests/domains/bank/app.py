@@ -10,14 +10,16 @@ from tests.domains.bank.v1.bank_pb2 import GetAccount, ListAccounts, WatchAccoun
 from tests.domains.controls import Controls
 
 
-def bank(controls: Controls, *more: Registrable, totals: Totals | None = None) -> Callable[[Facade], None]:
-    """Return the bank as an app, with further handlers."""
+def bank(
+    controls: Controls, *more: Registrable, totals: Totals | None = None, moves: Moves | None = None
+) -> Callable[[Facade], None]:
+    """Return the bank as an app, with further handlers, or others in place of its own."""
 
     def app(facade: Facade) -> None:
         facade.register(
             AccountAggregate,
             VaultAggregate,
-            Moves(controls),
+            moves or Moves(controls),
             totals or Totals(controls),
             TotalQueries,
             Asking(controls),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from comby.server import Facade, RequestContext
+from comby.server import Facade
 from comby.server.application import executor
 from comby.server.application.errors import AggregateNotFound
 from comby.server.application.limits import Limits
-from comby.server.application.requests import CommandRequest, QueryRequest, Receipt, Stage
+from comby.server.application.requests import QueryRequest, Receipt, Stage
 from comby.server.bootstrap import open_store
 from comby.server.domain.identity import Version
 from comby.server.ports.errors import StoreUnavailable
@@ -27,8 +27,7 @@ from tests.domains.bank.v1.bank_pb2 import (
     WatchAccount,
 )
 from tests.domains.controls import Controls, Gate
-
-CONTEXT = RequestContext()
+from tests.unit.application.bank_commands import CONTEXT, dispatch, do
 
 
 class Held:
@@ -56,16 +55,6 @@ class Held:
             return answer
 
         return held
-
-
-async def do(facade: Facade, command: Any) -> Receipt:
-    request = CommandRequest(
-        type=command.DESCRIPTOR.full_name,
-        payload=command.SerializeToString(),
-        context=CONTEXT,
-        wait=Stage.EXECUTED,
-    )
-    return await facade.dispatch_command(request)
 
 
 async def ask(facade: Facade, account_id: str) -> Account:
@@ -145,18 +134,6 @@ async def test_a_watch_begins_with_what_the_store_has() -> None:
 
     assert isinstance(first, Account)
     assert 5 == first.balance
-
-
-def dispatch(facade: Facade, command: Any, wait: Stage, **options: Any) -> asyncio.Future[Receipt]:
-    return facade.dispatch_command(
-        CommandRequest(
-            type=command.DESCRIPTOR.full_name,
-            payload=command.SerializeToString(),
-            context=CONTEXT,
-            wait=wait,
-            **options,
-        )
-    )
 
 
 async def claims_at_rest(commands: Held) -> None:

@@ -129,7 +129,7 @@ class CommitQueue:
         events: list[StoredEvent] = []
         for (write, _), verdict in zip(batch, verdicts, strict=True):
             if type(verdict) is Committed and type(write) is FinishCommand and write.events:
-                _log(events, write, verdict)
+                _add_stored(events, write, verdict)
         if events:
             self._committed(events)
             self._bus.rise(events[-1].position)
@@ -185,7 +185,7 @@ class CommitQueue:
             return [StoreUnavailable()] * len(writes)
 
 
-def _log(events: list[StoredEvent], write: FinishCommand, verdict: Committed) -> None:
+def _add_stored(events: list[StoredEvent], write: FinishCommand, verdict: Committed) -> None:
     """Add a command's events as the log has them: they stand together, and `last` is the position of the last."""
     position = verdict.last - len(write.events)
     for event in write.events:

@@ -20,7 +20,7 @@ from comby.server.application.registry import Registry
 from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, Version
 from comby.server.domain.recorded import Recorded
-from comby.server.ports.elements import ID_LENGTHS, varint, varint_text
+from comby.server.ports.elements import SHORT_VARINTS, varint, varint_text
 from comby.server.ports.event_store import NewEvent, StoredEvent
 
 # The fields of an Event, written by hand: an Event message costs twice the time, once for every event.
@@ -69,9 +69,9 @@ def new_event(
     aggregate_id = key.aggregate_id
     fields = (
         f"{_EVENT_ID}{event_id}"
-        f"{_AGGREGATE_ID}{ID_LENGTHS[len(aggregate_id)]}{aggregate_id}"
+        f"{_AGGREGATE_ID}{SHORT_VARINTS[len(aggregate_id)]}{aggregate_id}"
         f"{_VERSION}{varint_text(version)}"
-        f"{_REQUEST_ID}{ID_LENGTHS[len(request_id)]}{request_id}"
+        f"{_REQUEST_ID}{SHORT_VARINTS[len(request_id)]}{request_id}"
         f"{_CONTEXT}{varint_text(len(context))}"
     )
     record = b"".join(

@@ -327,11 +327,6 @@ class Executor:
         except StoreUnavailable:
             _log.warning("snapshot not saved", aggregate=written.kind.identifier)
 
-    def _forget_all(self, decision: Decision) -> None:
-        """Drop what a decision rested on: the command was stored before, perhaps just now and its verdict lost."""
-        for check in decision.checks:
-            self._repository.forget(check.key)
-
     def _forget(self, pending: Pending) -> None:
         self._repository.forget(pending.aggregate)
 

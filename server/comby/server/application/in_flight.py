@@ -78,10 +78,9 @@ class InFlight:
 
     def leave(self, pending: Pending) -> None:
         """Let a command go that is settled."""
-        key = pending.key
-        if self._commands.get(key) is pending:
-            del self._commands[key]
-        self.open.close(key.tenant_id)
+        if self.has(pending):
+            del self._commands[pending.key]
+        self.open.close(pending.key.tenant_id)
         pending.settle()
         if self._movements is not None:
             self._movements.left.add(pending.key)
@@ -104,11 +103,10 @@ class InFlight:
     def hand_over(self, pending: Pending) -> None:
         """Let those who still wait for a stored command do so by its key alone."""
         pending.stored()
-        if pending.waiters:
-            for waiter in pending.waiters:
-                if not waiter.reply.done():
-                    self._outcomes.add(pending.key, waiter)
-            pending.waiters = []
+        for waiter in pending.waiters:
+            if not waiter.reply.done():
+                self._outcomes.add(pending.key, waiter)
+        pending.waiters = []
 
     def tell_room(self) -> None:
         """Have stored commands claimed, where some wait for room and there is much of it."""

@@ -51,7 +51,7 @@ class Waiter:
 
     def reached(self, receipt: Receipt) -> bool:
         """Answer, or note how far the command has come; tell whether the wait is over."""
-        if receipt.stage is self.goal or satisfies(receipt.stage, self.goal):
+        if satisfies(receipt.stage, self.goal):
             self.answer(receipt)
             return True
         self.latest = receipt
@@ -113,8 +113,7 @@ class Pending:
     def stored(self) -> None:
         """Note that its row is stored."""
         self.durable = True
-        if self.settled is not None:
-            self.settled.set()
+        self.settle()
 
     def settle(self) -> None:
         """Let those go on who wait to know what becomes of it."""

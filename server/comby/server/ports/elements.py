@@ -45,7 +45,7 @@ def varint(value: int) -> bytes:
 def varint_text(value: int) -> str:
     """Do the same as text of as many characters, for what is put together as text and then encoded as latin-1."""
     if value < _READY:
-        return _VARINT_TEXTS[value]
+        return SHORT_VARINTS[value]
     return _varint(value).decode("latin-1")
 
 
@@ -61,6 +61,5 @@ def _varint(value: int) -> bytes:
 _READY = 2048
 """Varints below it are ready: nearly all that are written are lengths of texts and of small messages."""
 _VARINTS = tuple(_varint(value) for value in range(_READY))
-_VARINT_TEXTS = tuple(one.decode("latin-1") for one in _VARINTS)
-ID_LENGTHS = _VARINT_TEXTS
-"""`varint_text` of the length of an id, and of whatever else is as short: looked up it costs less than called."""
+SHORT_VARINTS = tuple(one.decode("latin-1") for one in _VARINTS)
+"""What `varint_text` returns for those: looked up, as for the length of an id, it costs less than called."""

@@ -4,7 +4,7 @@ from google.protobuf import timestamp_pb2
 
 from comby.facade.v1 import command_pb2
 from comby.server.application.requests import Receipt, Stage
-from comby.server.ports.elements import ID_LENGTHS, varint_text
+from comby.server.ports.elements import SHORT_VARINTS, varint_text
 from comby.server.rpc.status import status_of
 
 STAGE_NUMBERS = {
@@ -43,14 +43,14 @@ def receipt_bytes(receipt: Receipt, request_id: str) -> bytes:
         return message.SerializeToString()
     aggregate_id, token = receipt.aggregate_id, receipt.token
     fields = (
-        f"{_REQUEST_ID}{ID_LENGTHS[len(request_id)]}{request_id}"
+        f"{_REQUEST_ID}{SHORT_VARINTS[len(request_id)]}{request_id}"
         f"{_STAGES[receipt.stage]}"
-        f"{_AGGREGATE_ID}{ID_LENGTHS[len(aggregate_id)]}{aggregate_id}"
+        f"{_AGGREGATE_ID}{SHORT_VARINTS[len(aggregate_id)]}{aggregate_id}"
     )
     if receipt.aggregate_version:
         fields += f"{_AGGREGATE_VERSION}{varint_text(receipt.aggregate_version)}"
     if token:
-        fields += f"{_CONSISTENCY_TOKEN}{ID_LENGTHS[len(token)]}{token}"
+        fields += f"{_CONSISTENCY_TOKEN}{SHORT_VARINTS[len(token)]}{token}"
     for event_id in receipt.event_ids:
         fields += f"{_EVENT_ID}{event_id}"
     return fields.encode("latin-1")

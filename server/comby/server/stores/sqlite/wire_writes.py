@@ -46,7 +46,7 @@ def pack_write(write: Write) -> Packed:
                 tuple(
                     [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
                 ),
-                tuple([(*key,) for key in write.closes]) if write.closes else (),
+                tuple([(*key,) for key in write.closes]),
                 tuple([_pack_row(row) for row in write.states]),
             )
         case StartCommand(key=key):
@@ -113,8 +113,8 @@ def _unpack_finish(
         _STATUS[status],
         outcome,
         version,
-        tuple([VersionCheck(AggregateKey(tenant, domain, owner), at) for tenant, domain, owner, at in checks]),
-        tuple([NewEvent(AggregateKey(tenant, domain, owner), *rest) for tenant, domain, owner, *rest in events]),
+        tuple([VersionCheck(AggregateKey(*key), at) for *key, at in checks]),
+        tuple([NewEvent(AggregateKey(*event[:3]), *event[3:]) for event in events]),
         frozenset([AggregateKey(*key) for key in closes]),
         tuple([PutRow(*row) for row in states]),
     )
