@@ -1,6 +1,7 @@
 """Order per aggregate: execution follows acceptance, whoever waits and however little room there is."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from comby.server.application.requests import Stage
 from tests.contract.facade.bank_calls import account, new_id, opened, sent
 from tests.contract.facade.conftest import Serve, Service
 from tests.contract.facade.driver import Driver, Refused, Sent
-from tests.domains.bank.v1.bank_pb2 import Account, Deposit, DepositAtGate, GetAccount
+from tests.domains.bank.v1.bank_pb2 import Account, Deposit, DepositAtGate, GetAccount, OpenAccount
 
 EXECUTED_SECONDS = 60.0
 """For one command after the other, each with commits of its own, on a busy machine."""
@@ -189,6 +190,28 @@ async def test_the_count_of_open_commands_is_right_after_much_coming_and_going(s
         )
         with pytest.raises(Refused, match="OVERLOADED"):
             await driver.dispatch(sent(Deposit(account_id=account_id, amount=1)))
+
+
+async def test_a_cancellation_that_nobody_waits_for_counts(serve: Serve) -> None:
+    """Its caller goes while the store writes. Seen failing: counted by the call, not by the verdict."""
+    async with serve(limits=Limits(open_commands_per_tenant=3)) as service:
+        driver = service.driver
+        later = [sent(OpenAccount(owner="late"), wait=Stage.ACCEPTED, not_before=2**52) for _ in range(3)]
+        await driver.pipeline(later)
+        for one in later[:2]:
+            call = asyncio.ensure_future(driver.cancel(one.request_id))
+            await asyncio.sleep(0)
+            call.cancel()
+        for one in later[:2]:
+            if Stage.CANCELLED != (await driver.wait(one.request_id, Stage.EXECUTED, timeout=0.2)).stage:
+                with contextlib.suppress(Refused):  # it may be finished just now
+                    await driver.cancel(one.request_id)  # the call had not left the caller
+
+        for _ in range(2):
+            await driver.dispatch(sent(OpenAccount(owner="late"), wait=Stage.ACCEPTED, not_before=2**52))
+
+        with pytest.raises(Refused, match="OVERLOADED"):
+            await driver.dispatch(sent(OpenAccount(owner="late")))
 
 
 async def stage_of(driver: Driver, request_id: str) -> Stage | None:

@@ -47,7 +47,7 @@ class Claims:
 
     async def recover(self) -> None:
         """Take in what was open when the process started; those that were begun before run alone."""
-        await self._bus.in_flight.count(self._commands.count_open)
+        await self._bus.in_flight.count(self._commands.count_open, alone=True)
         await self._claim(suspect=True)
         self._wanted.set()
 

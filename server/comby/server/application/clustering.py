@@ -178,7 +178,7 @@ class InstanceLife:
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             try:
-                await self._commands.in_flight.count(self._store.count_open)
+                await self._commands.in_flight.count(self._store.count_open, alone=self._ownership.alone)
             except StoreUnavailable:
                 continue
             self._claims.want()  # an announcement may have been lost

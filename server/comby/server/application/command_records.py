@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from comby.server.application.admission import Admission
 from comby.server.application.command_bus import CommandBus, projected
@@ -142,43 +143,54 @@ class CommandRecords:
 
     async def retry(self, key: CommandKey) -> CommandView:
         """Queue a parked command again. Raises CommandNotFound or CommandNotParked."""
-        verdict = await self._submit(RetryCommand(key=key))
+        verdict = await self._submit(RetryCommand(key=key), self._retried)
         if isinstance(verdict, CommandNotOpen):
             if verdict.stored is None:
                 raise CommandNotFound(key.request_id)
             raise CommandNotParked(key.request_id, verdict.stored.status.value)
         assert isinstance(verdict, CommandMoved)
-        self._bus.in_flight.open.reopen(key.tenant_id)
-        try:
-            pending = self._admission.readmit(verdict.stored, decode_context(verdict.stored.context))
-        except FacadeError:
-            return self._view(verdict.stored)
-        if not self._bus.in_flight.overflow and self._ownership.owns(verdict.stored.partition):
-            self._bus.take_in(pending)
         return self._view(verdict.stored)
+
+    def _retried(self, stored: StoredCommand) -> None:
+        self._bus.in_flight.open.reopen(stored.key.tenant_id)
+        try:
+            pending = self._admission.readmit(stored, decode_context(stored.context))
+        except FacadeError:
+            return
+        if not self._bus.in_flight.overflow and self._ownership.owns(stored.partition):
+            self._bus.take_in(pending)
 
     async def cancel(self, key: CommandKey) -> CommandView:
         """Give up a command. Raises CommandNotFound or CommandFinished."""
-        verdict = await self._submit(
-            CancelCommand(key=key, outcome=encode_outcome((), CommandCancelled(key.request_id)))
-        )
+        outcome = encode_outcome((), CommandCancelled(key.request_id))
+        verdict = await self._submit(CancelCommand(key=key, outcome=outcome), self._cancelled)
         if isinstance(verdict, CommandNotOpen):
             if verdict.stored is None:
                 raise CommandNotFound(key.request_id)
             raise CommandFinished(key.request_id, verdict.stored.status.value)
         assert isinstance(verdict, CommandMoved)
-        view = self._view(verdict.stored)
-        self._outcomes.reached(key, view.receipt)
-        was_open = verdict.stored.attempts == 0  # else it was parked
-        if was_open and not self._bus.holds(key):
-            self._bus.in_flight.open.close_stored(key.tenant_id)
-        return view
+        return self._view(verdict.stored)
 
-    async def _submit(self, write: Write) -> Verdict:
+    def _cancelled(self, stored: StoredCommand) -> None:
+        self._outcomes.reached(stored.key, receipt_of(stored, self._tokens))
+        was_open = stored.attempts == 0  # else it was parked
+        if was_open and not self._bus.holds(stored.key):
+            self._bus.in_flight.open.close_stored(stored.key.tenant_id)
+
+    async def _submit(self, write: Write, moved: Callable[[StoredCommand], None]) -> Verdict:
+        """Have a command moved; `moved` is called once it is, also when the caller does not wait for it any more."""
+        verdict = self._queue.submit(write)
+        verdict.add_done_callback(partial(_tell_moved, moved))
+        self._bus.in_flight.expect_move(verdict)
         try:
-            return await self._queue.submit(write)
+            return await asyncio.shield(verdict)
         except StoreUnavailable:
             raise Unavailable from None
 
     def _view(self, stored: StoredCommand) -> CommandView:
         return CommandView(stored, receipt_of(stored, self._tokens))
+
+
+def _tell_moved(moved: Callable[[StoredCommand], None], verdict: asyncio.Future[Verdict]) -> None:
+    if verdict.exception() is None and isinstance(told := verdict.result(), CommandMoved):
+        moved(told.stored)

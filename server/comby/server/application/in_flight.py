@@ -1,5 +1,6 @@
 """The commands that are in this process: from their admission until they are settled, or left to the store."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from comby.server.application.open_commands import OpenCommands
 from comby.server.application.outcomes import Outcomes
 from comby.server.application.pending import Pending
 from comby.server.domain.identity import CommandKey
+from comby.server.ports.event_store import Verdict
 
 COUNTS = 3
 """How often the store's open commands are counted at once where they do not stand still."""
@@ -36,6 +38,8 @@ class InFlight:
         self._limits = limits
         self._commands: dict[CommandKey, Pending] = {}
         self._movements: Movements | None = None
+        self._exact = False
+        self._expected: set[asyncio.Future[Verdict]] = set()
         self.open = OpenCommands(limits)
         self.overflow = False
         self.crowded = False
@@ -47,13 +51,21 @@ class InFlight:
     def __iter__(self) -> Iterator[Pending]:
         return iter(list(self._commands.values()))
 
-    async def count(self, count_open: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
-        """Count the open commands of the store anew: once more where commands have moved meanwhile, but not for ever."""
+    async def count(self, count_open: Callable[[], Awaitable[Mapping[str, int]]], *, alone: bool) -> None:
+        """Count the open commands of the store anew: once more where commands have moved meanwhile, but not for ever.
+
+        `alone` tells that nobody else takes commands. Then what has come and gone here is exact once a count was made with nothing in
+        hand, and no count that was made under way replaces it: the store may have ended a command that is still here, or the reverse.
+        """
         for _ in range(COUNTS):
             moves = self.open.moves
             counted = await count_open()
             if moves == self.open.moves:
                 break
+        at_rest = moves == self.open.moves and not self._commands and not self._expected
+        if alone and self._exact and not at_rest:
+            return
+        self._exact = alone and at_rest
         self.open.refresh(counted, Counter(one.key.tenant_id for one in self._commands.values() if one.durable))
 
     def get(self, key: CommandKey) -> Pending | None:
@@ -75,6 +87,11 @@ class InFlight:
         self.open.claim(pending.key.tenant_id)
         self._commands[pending.key] = pending
         return True
+
+    def expect_move(self, verdict: asyncio.Future[Verdict]) -> None:
+        """Note that the store may be moving a command that is not here, until whoever counts that has been told."""
+        self._expected.add(verdict)
+        verdict.add_done_callback(self._expected.discard)
 
     def leave(self, pending: Pending) -> None:
         """Let a command go that is settled."""

@@ -10,8 +10,8 @@ from comby.server.application.limits import Limits
 class OpenCommands:
     """Counts by tenant.
 
-    A process that has the log for itself sees every command come and go, so the bounds are exact. Among several instances those that are
-    stored are counted anew every now and then, so the bounds are exact but for what was accepted and finished elsewhere since.
+    An instance that is alone sees every command come and go, so the bounds are exact. Among several those that are stored are counted anew
+    every now and then, so the bounds are exact but for what was accepted and finished elsewhere since, and here while that count was made.
     """
 
     def __init__(self, limits: Limits) -> None:

@@ -107,6 +107,11 @@ class SharedOwnership(Ownership):
     def membership(self) -> Membership:
         return self._membership
 
+    @property
+    def alone(self) -> bool:
+        """Tell whether no other instance is there, as last read."""
+        return self._fresh() and all(one.instance_id == self.this.instance_id for one in self._membership.instances)
+
     def wake(self) -> None:
         """Look at once: somebody has given something back."""
         self._woken.set()
