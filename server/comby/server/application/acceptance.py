@@ -53,10 +53,10 @@ class Acceptance:
         if self._sweep is not None:
             self._sweep.cancel()
 
-    def enqueue(self, pending: Pending) -> None:
-        """Queue a command in its lane, under the ownership of now."""
+    def enqueue(self, pending: Pending) -> bool:
+        """Queue a command in its lane, under the ownership of now; tell whether it has begun at once."""
         pending.fence = self._ownership.fence(pending.new.partition)
-        self._lanes.enqueue(pending)
+        return self._lanes.enqueue(pending)
 
     def watch_age(self, pending: Pending) -> None:
         """Store a command after all if it has to wait too long before it begins."""

@@ -106,8 +106,8 @@ class CommandBus:
         if not self._ownership.owns(pending.new.partition):
             self.forwarding.send_to_owner(pending, request)
         elif self._may_run_at_once(pending, request):
-            self.acceptance.enqueue(pending)
-            self.acceptance.watch_age(pending)
+            if not self.acceptance.enqueue(pending):
+                self.acceptance.watch_age(pending)
         else:
             self.acceptance.accept_in_order(pending)
 
@@ -162,7 +162,7 @@ class CommandBus:
             and request.not_before is None
             and not self.in_flight.overflow
             and not self._lanes.backlog(pending.aggregate)
-            and asyncio.get_running_loop().time() >= self.fast_path_after
+            and (not self.fast_path_after or asyncio.get_running_loop().time() >= self.fast_path_after)
             and not self._ownership.suspicious(pending.new.partition)
         )
 

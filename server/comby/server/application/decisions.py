@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from comby.server.application.contract import AggregateType, CommandType
@@ -34,6 +35,8 @@ from comby.server.ports.read_model_store import PutRow
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
 _NONE: frozenset[AggregateKey] = frozenset()
+_MISSING = Loaded(Version(0), Empty(), False, None)
+"""An aggregate that does not exist: its state is not looked at."""
 
 
 class CommittedStates(Protocol):
@@ -113,7 +116,7 @@ class Decider:
         if loaded is None:
             if not kind.creates:
                 return None
-            loaded = Loaded(Version(0), kind.aggregate.state(), False, None)
+            loaded = _MISSING
         return self._decide_on(pending, loaded)
 
     async def decide(self, pending: Pending) -> Decision:
@@ -177,7 +180,9 @@ class Decider:
         closes: list[AggregateKey] = []
         states: list[PutRow] = []
         written: list[Written] = []
+        checks: list[VersionCheck] = []
         for part in parts:
+            checks.append(VersionCheck(part.key, part.loaded.version))
             recorded = part.aggregate.recorded
             if not recorded:
                 continue
@@ -204,7 +209,7 @@ class Decider:
         if len(events) > self._limits.events_per_command:
             return self._too_large(parts, "events_per_command", self._limits.events_per_command, len(events))
         return Decision(
-            _checks(parts),
+            tuple(checks),
             target.aggregate.version,
             None,
             tuple(events),

@@ -72,19 +72,23 @@ class Lanes:
         lane = self._lanes.get(pending.aggregate)
         return lane is not None and lane.running is pending
 
-    def enqueue(self, pending: Pending) -> None:
-        """Put a command at the tail of its lane, but a stored one before those that were accepted after it or are not stored."""
+    def enqueue(self, pending: Pending) -> bool:
+        """Put a command at the tail of its lane, but a stored one before those that were accepted after it or are not stored.
+
+        Tell whether it has begun at once.
+        """
         key = pending.aggregate
         lane = self._lanes.get(key)
         if lane is None and key not in self._begun:
             self._begun[key] = pending
             if self._begin(pending, self._ended):
-                return
+                return True
             del self._begun[key]
         if lane is None:
             lane = self._lanes[key] = Lane()
         lane.put(pending)
         self._go_on(key, lane)
+        return False
 
     def _ended(self, pending: Pending, again: bool) -> None:
         """Go on with a lane whose command was begun at once."""

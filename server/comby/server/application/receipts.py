@@ -9,14 +9,14 @@ from comby.server.application.tokens import ConsistencyTokens
 from comby.server.domain.identity import Position, Version
 from comby.server.ports.command_store import CommandStatus, StoredCommand
 
-_EVENT_ID = b"\x32\x24"  # CommandReceipt.event_ids, field 6: 36 characters
+_EVENT_ID = "\x32\x24"  # CommandReceipt.event_ids, field 6: 36 characters
 
 
 def encode_outcome(event_ids: tuple[str, ...], error: FacadeError | None) -> bytes:
     """Serialize what is not in the row's own columns. Of an error it is reason, domain and metadata: the edge adds
     code and text."""
     if error is None:
-        return b"".join([_EVENT_ID + event_id.encode() for event_id in event_ids])
+        return (_EVENT_ID + _EVENT_ID.join(event_ids)).encode() if event_ids else b""
     outcome = command_pb2.CommandReceipt(event_ids=event_ids)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=error.domain, metadata=dict(error.metadata))
     outcome.error.details.add().Pack(info)

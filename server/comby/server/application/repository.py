@@ -58,7 +58,9 @@ class Repository:
 
     def remember(self, key: AggregateKey, loaded: Loaded, size: int) -> None:
         """Keep a committed state of `size` serialized bytes."""
-        self.forget(key)
+        before = self._cache.pop(key, None)
+        if before is not None:
+            self._bytes -= before[1]
         if self._owns is not None and not self._owns(key):
             return
         self._cache[key] = (loaded, size)

@@ -15,7 +15,7 @@ def fingerprint(
 ) -> bytes:
     """Digest what makes a command this one, as it was sent (SHA-256)."""
     head = f"{identifier}\0{actor_id}\0{expected_version}\0{not_before}\0"
-    return hashlib.sha256(head.encode() + payload).digest()
+    return hashlib.sha256(head.encode() + payload, usedforsecurity=False).digest()
 
 
 def same_command(pending: Pending, stored: StoredCommand) -> bool:

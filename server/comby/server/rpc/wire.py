@@ -5,4 +5,4 @@ from comby.server.ports.elements import varint
 
 def length_delimited(field: int, body: bytes) -> bytes:
     """Return `body` as an element of a length-delimited field, whose number is below 16."""
-    return b"%b%b%b" % (varint(field << 3 | 2), varint(len(body)), body)
+    return varint(field << 3 | 2) + varint(len(body)) + body

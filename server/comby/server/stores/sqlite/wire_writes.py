@@ -42,12 +42,10 @@ def pack_write(write: Write) -> Packed:
                 _NAMES[write.status],
                 write.outcome,
                 write.version,
-                tuple([(*check.key, check.version) for check in write.checks]),
-                tuple(
-                    [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
-                ),
-                tuple([(*key,) for key in write.closes]),
-                tuple([_pack_row(row) for row in write.states]),
+                [(*check.key, check.version) for check in write.checks],
+                [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
+                [(*key,) for key in write.closes] if write.closes else (),
+                [_pack_row(row) for row in write.states],
             )
         case StartCommand(key=key):
             return ("s", *key)
