@@ -12,7 +12,7 @@ from comby.server.application.claims import now_micros
 from comby.server.application.commit_queue import CommitQueue
 from comby.server.application.errors import ShuttingDown
 from comby.server.application.limits import Limits
-from comby.server.application.log_tail import LogTail, TailEvent
+from comby.server.application.log_tail import LogTail
 from comby.server.application.registry import Registry
 from comby.server.application.requests import ConsumerFailure
 from comby.server.application.watchdog import Watchdog
@@ -20,7 +20,7 @@ from comby.server.domain.identity import Position
 from comby.server.domain.middleware import EventMiddleware
 from comby.server.domain.recorded import Recorded
 from comby.server.ports.errors import StoreUnavailable
-from comby.server.ports.event_store import EventFilter
+from comby.server.ports.event_store import EventFilter, StoredEvent
 from comby.server.ports.store import Store
 
 BACKOFF = 0.1
@@ -62,7 +62,7 @@ class Follower:
         filter: EventFilter,
         limits: Limits,
         position: Position,
-        handle: Callable[["Follower", list[TailEvent], Position], Awaitable[None]],
+        handle: Callable[["Follower", list[StoredEvent], Position], Awaitable[None]],
     ) -> None:
         self.name = name
         self.position = position

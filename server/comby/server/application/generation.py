@@ -8,7 +8,6 @@ from google.protobuf.message import Message
 from comby.server.application.consumers import ConsumerParts, Follower, Superseded, through_middleware
 from comby.server.application.event_codec import recorded
 from comby.server.application.indexing import index
-from comby.server.application.log_tail import TailEvent
 from comby.server.domain.identity import Position
 from comby.server.domain.projection import Projection
 from comby.server.ports.checkpoint_store import (
@@ -16,7 +15,7 @@ from comby.server.ports.checkpoint_store import (
     CheckpointMoved,
     Consumer,
 )
-from comby.server.ports.event_store import EventFilter
+from comby.server.ports.event_store import EventFilter, StoredEvent
 from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore
 
 
@@ -86,15 +85,15 @@ class Generation:
         filter = EventFilter(types=parts.registry.names_of(projection.handlers))
         self.follower = Follower(projection.name, parts.tail, filter, parts.limits, consumer.position, self._handle)
 
-    async def _handle(self, follower: Follower, events: list[TailEvent], through: Position) -> None:
+    async def _handle(self, follower: Follower, events: list[StoredEvent], through: Position) -> None:
         async with self._moving:
             await self._write_page(follower, events, through)
 
-    async def _write_page(self, follower: Follower, events: list[TailEvent], through: Position) -> None:
+    async def _write_page(self, follower: Follower, events: list[StoredEvent], through: Position) -> None:
         tenants: dict[str, RowChanges] = {}
         for event in events:
-            follower.failing_at = event.stored.position
-            one = recorded(event.stored, self._registry)
+            follower.failing_at = event.position
+            one = recorded(event, self._registry)
             tenant_id = one.key.tenant_id
             rows = tenants.get(tenant_id)
             if rows is None:

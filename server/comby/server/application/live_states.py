@@ -40,8 +40,8 @@ class LiveStates:
                 cursor, filter, limit=self._limits.batch_events, max_bytes=self._limits.batch_bytes
             )
             for event in page.events:
-                if event.stored.version > loaded.version:
-                    loaded = await self._next(kind, key, loaded, event.stored)
+                if event.version > loaded.version:
+                    loaded = await self._next(kind, key, loaded, event)
                     yield _copy(kind, key, loaded)
                     if loaded.closed:
                         return

@@ -6,7 +6,6 @@ same log.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from comby.server.application import incidents
 from comby.server.application.event_bus import EventBus, Level
@@ -31,28 +30,6 @@ POLL_SECONDS = 1.0
 """How often the store is asked although nobody announced anything: announcements are hints."""
 
 
-@dataclass(slots=True)
-class TailEvent:
-    """An event and its encoded form, which is made when the first subscriber wants it."""
-
-    stored: StoredEvent
-    encoded: bytes | None = None
-
-    def encode(self) -> bytes:
-        """Return the event as an element of a field `repeated Event events = 1`."""
-        if self.encoded is None:
-            self.encoded, _ = element(self.stored.record, self.stored.position, time_field(self.stored.recorded_at))
-        return self.encoded
-
-
-@dataclass(frozen=True, slots=True)
-class TailPage:
-    """One page of the log, as EventPage."""
-
-    events: Sequence[TailEvent]
-    through: Position
-
-
 class LogTail:
     """`level` tells how far the log has been read; run `run` as a task."""
 
@@ -64,7 +41,8 @@ class LogTail:
         self._bus = bus
         self._limits = limits
         self._read = read
-        self._ring: list[TailEvent] = []
+        self._ring: list[StoredEvent] = []
+        self._encoded: list[bytes | None] = []  # the same, each as an element, once a subscriber has wanted it
         self._start = Position(bus.position)
         self._bytes = 0
         self.level = Level(bus.position)
@@ -97,35 +75,43 @@ class LogTail:
         if events and events[0].position == self.level.position + 1:
             self._append(EventPage(events, events[-1].position))
 
-    async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> TailPage:
+    async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> EventPage:
         """Return matching events after a position, from memory where it reaches back that far. Raises
         StoreUnavailable."""
-        if after >= self._start:
-            return self._from_memory(after, filter, limit, max_bytes)
-        page = await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
-        return TailPage([TailEvent(stored) for stored in page.events], page.through)
+        if after < self._start:
+            return await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
+        places, through = self._places(after, filter, limit, max_bytes)
+        return EventPage([self._ring[place] for place in places], through)
 
     async def elements(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> ElementPage:
         """Return the same as bytes for a stream; see EventStore.read_elements. Raises StoreUnavailable."""
         if after < self._start:
             return await self._events.read_elements(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
-        page = self._from_memory(after, filter, limit, max_bytes)
-        if not page.events:
-            return ElementPage(b"", 0, page.through)
-        return ElementPage(b"".join([event.encode() for event in page.events]), len(page.events), page.through)
+        places, through = self._places(after, filter, limit, max_bytes)
+        return ElementPage(b"".join([self._element(place) for place in places]), len(places), through)
 
-    def _from_memory(self, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> TailPage:
-        found: list[TailEvent] = []
+    def _places(self, after: Position, filter: EventFilter, limit: int, max_bytes: int) -> tuple[list[int], Position]:
+        """Return where in memory the events of a page are, and through which position it reaches."""
+        found: list[int] = []
         size = 0
         ring = self._ring
         for place in range(after - self._start, len(ring)):
-            event = ring[place]
-            if matches(filter, event.stored):
-                size += len(event.stored.record)
+            stored = ring[place]
+            if matches(filter, stored):
+                size += len(stored.record)
                 if found and (len(found) >= limit or size > max_bytes):
-                    return TailPage(found, Position(event.stored.position - 1))
-                found.append(event)
-        return TailPage(found, Position(max(after, self._start + len(ring))))
+                    return found, Position(stored.position - 1)
+                found.append(place)
+        return found, Position(max(after, self._start + len(ring)))
+
+    def _element(self, place: int) -> bytes:
+        """Return an event as an element of a field `repeated Event events = 1`."""
+        encoded = self._encoded[place]
+        if encoded is None:
+            stored = self._ring[place]
+            encoded, _ = element(stored.record, stored.position, time_field(stored.recorded_at))
+            self._encoded[place] = encoded
+        return encoded
 
     async def _read_on(self) -> None:
         while True:
@@ -142,7 +128,8 @@ class LogTail:
         read = self.level.position  # what was offered while the store was read is not taken twice
         for stored in page.events:
             if stored.position > read:
-                self._ring.append(TailEvent(stored))
+                self._ring.append(stored)
+                self._encoded.append(None)
                 self._bytes += len(stored.record)
         self._trim()
         self._bus.rise(page.through)
@@ -157,9 +144,10 @@ class LogTail:
         while drop < len(self._ring) and (
             len(self._ring) - drop > limits.tail_events * 3 // 4 or self._bytes > limits.tail_bytes * 3 // 4
         ):
-            self._bytes -= len(self._ring[drop].stored.record)
+            self._bytes -= len(self._ring[drop].record)
             drop += 1
         del self._ring[:drop]
+        del self._encoded[:drop]
         self._start = Position(self._start + drop)
 
 

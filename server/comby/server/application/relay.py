@@ -192,7 +192,7 @@ class Relay:
         assert standing is not None
         page = await self._tail.page(standing.position, EVERYTHING, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES)
         if page.events:
-            events = [outgoing(event.stored) for event in page.events]
+            events = [outgoing(event) for event in page.events]
             place = await self._publisher.publish(events, after=standing.place)
             self.counts.published += len(events)
             self._standing = Standing(position=events[-1].position, place=place)

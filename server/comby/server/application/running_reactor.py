@@ -17,7 +17,6 @@ from comby.server.application.command_records import CommandRecords
 from comby.server.application.consumers import ConsumerParts, Follower, Superseded, through_middleware
 from comby.server.application.errors import ShuttingDown
 from comby.server.application.event_codec import recorded
-from comby.server.application.log_tail import TailEvent
 from comby.server.application.reactions import Reaction
 from comby.server.application.requests import ConsumerKind, ConsumerView
 from comby.server.domain.identity import AggregateKey, Position
@@ -68,13 +67,13 @@ class RunningReactor:
         filter = EventFilter(types=parts.registry.names_of(reactor.handlers))
         self.follower = Follower(reactor.name, parts.tail, filter, parts.limits, consumer.position, self._handle)
 
-    async def _handle(self, follower: Follower, events: list[TailEvent], through: Position) -> None:
+    async def _handle(self, follower: Follower, events: list[StoredEvent], through: Position) -> None:
         """React to a page; what fails, or comes behind what failed, is noted as waiting when the checkpoint moves."""
         if len(self.waiting) >= WAITING_KEYS:
             raise TooManyWaiting(self.reactor.name)
         groups: dict[AggregateKey, list[StoredEvent]] = {}
         for event in events:
-            groups.setdefault(event.stored.key, []).append(event.stored)
+            groups.setdefault(event.key, []).append(event)
         changes: dict[AggregateKey, list[PutWaiting | JoinWaiting]] = {}
         todo = dict(groups)
         while True:
