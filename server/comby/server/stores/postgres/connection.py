@@ -1,6 +1,7 @@
 """Connections to the database: how they are made, configured and given up."""
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -33,7 +34,7 @@ async def connect(url: str) -> Connection:
             max_cached_statement_lifetime=0,
             server_settings={"application_name": "comby"},
         )
-    except asyncpg.InterfaceError:
+    except (asyncpg.InterfaceError, ssl.SSLError):  # the latter is a ValueError where a certificate is refused
         raise
     except ValueError:  # what the driver raises for some URLs
         raise asyncpg.ClientConfigurationError("the URL can not be read") from None

@@ -1,6 +1,7 @@
 """What goes wrong with a database, told in the words of the ports: no text of the driver leaves this room, or is logged."""
 
 import logging
+import ssl
 
 import asyncpg
 
@@ -54,6 +55,12 @@ def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:
             return StoreIncompatible(
                 "the user may not do in the database what the store needs; see the page on operating"
             )
+        case ssl.SSLCertVerificationError():
+            return StoreIncompatible("the certificate of the database is not trusted, or is not one for its host")
+        case ConnectionError() if type(error) is ConnectionError:  # as the driver tells that TLS was refused
+            return StoreIncompatible("the URL demands TLS, which the database does not offer")
+        case FileNotFoundError():
+            return StoreUnavailable("a file or a socket that the URL of the database names is not there")
         case asyncpg.ClientConfigurationError():
             return StoreIncompatible("the URL of the database can not be used")
         case _:
