@@ -51,6 +51,7 @@ async def open_postgres(url: str, *, sender: str | None = None) -> AsyncIterator
             await check_server(connection)
             await migrate(connection)
             identity = await recognise(connection)
+            await connection.execute(statement("forget_batches"))
         except (*DRIVER_ERRORS, StoreError) as error:
             connection.terminate()
             raise error if isinstance(error, StoreError) else refused(error) from None
