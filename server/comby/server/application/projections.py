@@ -73,7 +73,10 @@ class Projections:
             return
         live = next((row for row in rows if row.live), None) or await self._create(projection, 1, live=True)
         newest = await self._newest(projection, live, rows) if owned else next(iter(rows[-1:]), live)
-        self._live[name] = self._in_line(self._live.get(name), projection, live, run=owned)
+        before = self._live.get(name)
+        generation = self._live[name] = self._in_line(before, projection, live, run=owned)
+        if owned and generation is not before:  # whoever switched to it may have ended before the old rows were gone
+            self._drop_before(generation)
         if newest.live:
             self._building.pop(name, None)
             return
@@ -264,12 +267,20 @@ class Projections:
         del self._switches[new]
         self._stop(old)
         _log.info("projection rebuilt", projection=name, generation=new.number)
-        task = asyncio.get_running_loop().create_task(self._drop(old.model))
-        self._drops.add(task)
-        task.add_done_callback(self._drops.discard)
+        self._drop_before(new)
 
-    async def _drop(self, model: str) -> None:
-        """Delete the rows of an old generation; where others may still read them, after a while."""
+    def _drop_before(self, live: Generation) -> None:
+        """Delete the rows of all generations before one; soon, and where others may still read them, after a while."""
+        if live.number > 1:
+            task = asyncio.get_running_loop().create_task(self._drop(live))
+            self._drops.add(task)
+            task.add_done_callback(self._drops.discard)
+
+    async def _drop(self, live: Generation) -> None:
         if self._parts.shared:
             await asyncio.sleep(DROP_SECONDS)
-        await self._store.read_models.drop(model)
+        try:
+            for number in range(1, live.number):
+                await self._store.read_models.drop(model_of(live.projection.name, number))
+        except StoreUnavailable:
+            _log.warning("old rows are left to the next start", projection=live.projection.name)
