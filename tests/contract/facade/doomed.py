@@ -1,4 +1,4 @@
-"""A process that is killed at work: `python -m tests.contract.facade.doomed STORE [deposits | stuck | exit]`."""
+"""A process that is killed at work: `python -m tests.contract.facade.doomed STORE [deposits | stuck | again | exit]`."""
 
 import asyncio
 import sys
@@ -22,6 +22,10 @@ def say(*words: str) -> None:
 async def work(facade: Facade, controls: Controls, what: str) -> None:
     """Do what is told, and never return."""
     driver = InProcess(facade)
+    if what == "again":
+        await controls.gate("stuck").reached()
+        say("done")
+        await asyncio.Event().wait()
     account_id = await opened(driver)
     say("account", account_id)
     match what:

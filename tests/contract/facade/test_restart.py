@@ -80,9 +80,27 @@ async def test_what_was_told_is_there_after_a_kill(serve: Serve, store: str) -> 
 
 @sole
 @any_transport
-async def test_a_command_that_was_at_work_runs_alone_after_a_kill(serve: Serve, store: str) -> None:
-    """It may have ended the process; nobody beside it is to be blamed if it does so again."""
+async def test_a_command_that_was_at_work_runs_beside_others_after_one_kill(serve: Serve, store: str) -> None:
+    """Seen failing: alone at once, so that all others wait for it."""
+    await killed(store, "stuck")
+    async with serve(limits=Limits(handler_timeout=3600.0)) as again:
+        gate = again.controls.gate("stuck")
+        await gate.reached()
+
+        beside = await executed(again.driver, OpenAccount(owner="bob"))
+
+        assert Stage.EXECUTED == beside.stage
+        gate.open()
+        (record,), _ = await again.driver.list(type="Bank.DepositAtGate")
+        assert Stage.EXECUTED == (await again.driver.wait(record.receipt.request_id, Stage.EXECUTED)).stage
+
+
+@sole
+@any_transport
+async def test_a_command_that_was_at_work_runs_alone_after_two_kills(serve: Serve, store: str) -> None:
+    """It may have ended the process; nobody beside it is to be blamed if it does so again. Seen failing: beside others still."""
     (account_id,) = [line.split()[1] for line in await killed(store, "stuck") if line.startswith("account")]
+    await killed(store, "again")
     async with serve() as again:
         driver, gate = again.driver, again.controls.gate("stuck")
         await gate.reached()
@@ -95,7 +113,7 @@ async def test_a_command_that_was_at_work_runs_alone_after_a_kill(serve: Serve, 
         while not record.HasField("finished_at"):
             (record,), _ = await driver.list(type="Bank.DepositAtGate")
 
-        assert 2 == record.attempts
+        assert 3 == record.attempts
         assert 1 == (await account(driver, account_id)).balance
 
 

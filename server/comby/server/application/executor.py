@@ -58,6 +58,9 @@ CONFLICTS = 10
 """Decisions on fresh state before the command waits longer."""
 RETRY_BASE = 0.1
 """Seconds before the second attempt; doubled before each further one."""
+LONE_ATTEMPT = 3
+"""From this attempt on a command that may have ended the process runs alone: it was at work when the process ended twice. After one end of a
+process nearly all that were at work are innocent, and one after the other they would hold up all others for the sum of their times."""
 SUSPECT_BASE = 0.5
 """Seconds before a command runs again that may have ended the process; doubled with each attempt, so that others are served meanwhile."""
 STORE_RETRY = 0.5
@@ -177,7 +180,9 @@ class Executor:
             return await self._begin(pending)
         if pending.suspect and not pending.started:
             await asyncio.sleep(SUSPECT_BASE * 2 ** (pending.attempts - 1))
-        hold = self._isolation.alone() if pending.suspect else self._isolation.together()
+        attempt = pending.attempts if pending.started else pending.attempts + 1
+        lone = pending.suspect and attempt >= LONE_ATTEMPT
+        hold = self._isolation.alone() if lone else self._isolation.together()
         async with hold:
             return await self._start(pending) or await self._begin(pending)
 

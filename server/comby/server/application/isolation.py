@@ -1,4 +1,4 @@
-"""Lets many run together, or one alone: a command that may have ended the process runs alone, so that no other is
+"""Lets many run together, or one alone: a command that may have ended the process more than once runs alone, so that no other is
 blamed."""
 
 import asyncio
