@@ -85,6 +85,20 @@ async def test_without_a_sender_nothing_is_told(url: str, store: Store, heard: A
     assert await anext(heard) == Announcement(head=Position(2), ended=True)
 
 
+async def test_commits_of_the_only_instance_are_told_to_nobody(
+    store: Store, heard: AsyncIterator[Announcement]
+) -> None:
+    """Seen failing: told although nobody is there. From the first heartbeat that sees another one on, they are told."""
+    instances = store.instances
+    assert instances is not None
+    for number, name in enumerate(["speaker", "other"], 1):
+        await instances.join(name, name=name, address="", eligible=True, version="1", partitions=4, duties=())
+        await instances.beat("speaker", lease=60.0)
+        await store.events.commit([append(f"o-{number}")])
+
+    assert await anext(heard) == Announcement(head=Position(2), ended=True)
+
+
 async def test_released_holdings_are_told_by_the_broker(url: str, heard: AsyncIterator[Announcement]) -> None:
     async with AsyncExitStack() as stack:
         speaker = await stack.enter_async_context(open_postgres_broker(url, "speaker"))

@@ -39,7 +39,10 @@ class PostgresInstanceStore(InstanceStore):
         )
 
     async def beat(self, instance_id: str, *, lease: float) -> Membership:
-        return _membership(await self._session.rows("beat", escaped(instance_id), _microseconds(lease)))
+        membership = _membership(await self._session.rows("beat", escaped(instance_id), _microseconds(lease)))
+        # Somebody who comes meanwhile looks for himself every second until the next heartbeat.
+        self._session.writer.overheard = any(one.instance_id != instance_id for one in membership.instances)
+        return membership
 
     async def members(self, *, lease: float) -> Membership:
         return _membership(await self._session.rows("list_members", _microseconds(lease)))

@@ -39,6 +39,8 @@ class Writer:
         self._connection: Connection | None = connection
         self._sql = sql
         self._sender = sender
+        self.overheard = True
+        """Whether others may listen to what is told of commits."""
         self._id = str(uuid.uuid4())
         self._number = 0
         self._noted: set[tuple[str, str]] = set()
@@ -51,6 +53,11 @@ class Writer:
         if not writes:
             return []
         return await asyncio.shield(self._commit(batch))
+
+    @property
+    def _told_by(self) -> str | None:
+        """In whose name a commit is told; None: to nobody."""
+        return self._sender if self.overheard else None
 
     async def close(self) -> None:
         """Wait for the batch that is being written, and close the connection."""
@@ -65,7 +72,7 @@ class Writer:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             self._number += 1
-            arguments = [self._id, self._number, self.identity.incarnation, self._sender, *of_batch]
+            arguments = [self._id, self._number, self.identity.incarnation, self._told_by, *of_batch]
             connection = await self._connected()
             try:
                 return await self._append(connection, batch, arguments)
