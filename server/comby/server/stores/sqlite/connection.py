@@ -8,6 +8,8 @@ from comby.server.ports.errors import StoreIncompatible
 from comby.server.stores.sqlite.statements import folder
 
 BUSY_MILLISECONDS = 5_000  # only a backup, or an operator's shell, can be in the way
+STATEMENTS_KEPT = 512
+"""Each row of a batch takes a place of this ring, so that with fewer places a batch finds none of its statements prepared."""
 CACHE_KIBIBYTES = 64 * 1024
 READER_CACHE_KIBIBYTES = 16 * 1024
 CHECKPOINT_PAGES = 4_000  # of 4 KiB: a rarer checkpoint writes a hot page once for more commits
@@ -16,7 +18,7 @@ MAPPED_BYTES = 0  # a mapped file turns an I/O error into a signal that ends the
 
 def open_writer(path: Path) -> apsw.Connection:
     """Open the connection that writes; creates the file, but changes nothing in one that exists."""
-    connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path), statementcachesize=STATEMENTS_KEPT)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     return connection
 
