@@ -46,7 +46,7 @@ class Claims:
         bus.acceptance.on_scheduled = lambda due: self._wanted.set()
 
     async def recover(self) -> None:
-        """Take in what was open when the process started; those that were begun before run alone."""
+        """Take in what was open when the process started; those that were begun before may be what it ended of."""
         await self._bus.in_flight.count(self._commands.count_open, alone=True)
         await self._claim(suspect=True)
         self._wanted.set()
