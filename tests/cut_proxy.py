@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
+from typing import TypeVar
 
 
 class Cut(Enum):
@@ -62,10 +63,19 @@ class Proxy:
             writer.transport.abort()
 
 
+ProxyT = TypeVar("ProxyT", bound=Proxy)
+
+
 @asynccontextmanager
 async def proxied(target: int) -> AsyncIterator[Proxy]:
     """Run a proxy in front of a port."""
-    proxy = Proxy(target)
+    async with listening(Proxy(target)) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def listening(proxy: ProxyT) -> AsyncIterator[ProxyT]:
+    """Run a proxy."""
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:

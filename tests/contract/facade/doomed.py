@@ -22,10 +22,6 @@ def say(*words: str) -> None:
 async def work(facade: Facade, controls: Controls, what: str) -> None:
     """Do what is told, and never return."""
     driver = InProcess(facade)
-    if what == "again":
-        await controls.gate("stuck").reached()
-        say("done")
-        await asyncio.Event().wait()
     account_id = await opened(driver)
     say("account", account_id)
     match what:
@@ -36,6 +32,8 @@ async def work(facade: Facade, controls: Controls, what: str) -> None:
         case "stuck":
             command = DepositAtGate(account_id=account_id, gate="stuck", amount=1)
             await driver.dispatch(sent(command, wait=Stage.ACCEPTED))
+            await controls.gate("stuck").reached()
+        case "again":
             await controls.gate("stuck").reached()
         case "exit":
             await driver.dispatch(sent(Misbehave(account_id=account_id, how="exit"), wait=Stage.ACCEPTED))

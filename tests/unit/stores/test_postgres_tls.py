@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -12,6 +11,7 @@ import trustme
 from comby.server.ports.errors import StoreError, StoreIncompatible, StoreUnavailable
 from comby.server.ports.event_store import Committed
 from comby.server.stores.postgres import open_postgres
+from tests.cut_proxy import Proxy, listening
 from tests.postgres_databases import databases
 from tests.unit.stores.store_requests import append
 
@@ -20,48 +20,26 @@ TLS_WANTED = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 BACK_SECONDS = 10.0
 
 
-class Front:
-    """Takes connections that ask for TLS, and nothing else, and passes on what is said in them."""
+class Front(Proxy):
+    """Takes connections that ask for TLS, and nothing else, and forwards what is said in them."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._writers: list[asyncio.StreamWriter] = []
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context: ssl.SSLContext
 
     def show(self, certificate: trustme.LeafCert) -> None:
         """Use another certificate for new connections."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(self.context)
 
-    def cut(self) -> None:
-        """End all connections."""
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection to its end."""
-        self._writers.append(writer)
         try:
             if await reader.readexactly(len(TLS_WANTED)) != TLS_WANTED:
-                return
+                raise ConnectionRefusedError
             writer.write(b"S")
             await writer.start_tls(self.context)
-            answers, asked = await asyncio.open_connection("127.0.0.1", self._port)
-            await asyncio.gather(_pass_on(reader, asked), _pass_on(answers, writer))
         except (OSError, asyncio.IncompleteReadError):
-            return
-        finally:
             writer.close()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
+            return
+        await super().serve(reader, writer)
 
 
 @pytest.fixture
@@ -79,22 +57,18 @@ def plain(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def front(plain: str, authority: trustme.CA) -> AsyncIterator[Front]:
+async def front(authority: trustme.CA) -> AsyncIterator[Front]:
     """A front of it, with a certificate for its host."""
-    port = urlsplit(plain).port
-    assert port is not None
-    made = Front(port)
+    made = Front(databases().server.port)
     made.show(authority.issue_cert("127.0.0.1"))
-    yield made
-    made.cut()
+    async with listening(made):
+        yield made
 
 
 @pytest.fixture
-async def url(plain: str, front: Front) -> AsyncIterator[str]:
+def url(plain: str, front: Front) -> str:
     """The URL of the front."""
-    server = await asyncio.start_server(front.serve, "127.0.0.1", 0)
-    yield plain.replace(str(urlsplit(plain).port), str(server.sockets[0].getsockname()[1]))
-    server.close()
+    return plain.replace(str(databases().server.port), str(front.port))
 
 
 async def refusal(url: str) -> StoreError:
@@ -140,7 +114,7 @@ async def test_a_certificate_that_is_refused_later_is_an_outage(
     """Seen failing: let through as the ValueError that it is."""
     async with open_postgres(f"{url}?sslmode=verify-full&sslrootcert={tmp_path}/ca.pem") as store:
         front.show(trustme.CA().issue_cert("127.0.0.1"))
-        front.cut()
+        front.drop()
         for number in range(2):
             with pytest.raises(StoreUnavailable):
                 await store.events.commit([append(f"o-{number}")])

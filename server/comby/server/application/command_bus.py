@@ -162,7 +162,7 @@ class CommandBus:
             and request.not_before is None
             and not self.in_flight.overflow
             and not self._lanes.backlog(pending.aggregate)
-            and (not self.fast_path_after or asyncio.get_running_loop().time() >= self.fast_path_after)
+            and asyncio.get_running_loop().time() >= self.fast_path_after
             and not self._ownership.suspicious(pending.new.partition)
         )
 

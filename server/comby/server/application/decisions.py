@@ -180,9 +180,7 @@ class Decider:
         closes: list[AggregateKey] = []
         states: list[PutRow] = []
         written: list[Written] = []
-        checks: list[VersionCheck] = []
         for part in parts:
-            checks.append(VersionCheck(part.key, part.loaded.version))
             recorded = part.aggregate.recorded
             if not recorded:
                 continue
@@ -209,7 +207,7 @@ class Decider:
         if len(events) > self._limits.events_per_command:
             return self._too_large(parts, "events_per_command", self._limits.events_per_command, len(events))
         return Decision(
-            tuple(checks),
+            _checks(parts),
             target.aggregate.version,
             None,
             tuple(events),

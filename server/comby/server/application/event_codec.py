@@ -44,12 +44,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def encode_context(context: RequestContext) -> bytes:
     """Serialize a request context, by hand: it is done for every command."""
     tenant_id, actor_id, correlation_id, causation_id, traceparent = context
-    correlation = _text(_CORRELATION_ID, correlation_id)
-    if causation_id and causation_id == correlation_id:  # as of a command that nothing else has caused
-        causation = _CAUSATION_ID + correlation[1:]
-    else:
-        causation = _text(_CAUSATION_ID, causation_id)
-    encoded = _who(tenant_id, actor_id) + correlation + causation
+    encoded = _who(tenant_id, actor_id) + _text(_CORRELATION_ID, correlation_id) + _text(_CAUSATION_ID, causation_id)
     return encoded + _text(_TRACEPARENT, traceparent) if traceparent else encoded
 
 

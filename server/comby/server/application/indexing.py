@@ -36,10 +36,7 @@ def check_indexed(message: Descriptor, names: tuple[str, ...]) -> None:
 
 def index(row: Message, names: tuple[str, ...]) -> dict[str, str]:
     """Return the indexed values of a row."""
-    values: dict[str, str] = {}
-    for name in names:
-        values[name] = encode(getattr(row, name))
-    return values
+    return {name: encode(getattr(row, name)) for name in names}
 
 
 def encode(value: str | int | bool) -> str:

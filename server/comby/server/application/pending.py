@@ -51,7 +51,7 @@ class Waiter:
 
     def reached(self, receipt: Receipt) -> bool:
         """Answer, or note how far the command has come; tell whether the wait is over."""
-        if receipt.stage is self.goal or satisfies(receipt.stage, self.goal):
+        if satisfies(receipt.stage, self.goal):
             self.answer(receipt)
             return True
         self.latest = receipt

@@ -58,9 +58,7 @@ class Repository:
 
     def remember(self, key: AggregateKey, loaded: Loaded, size: int) -> None:
         """Keep a committed state of `size` serialized bytes."""
-        before = self._cache.pop(key, None)
-        if before is not None:
-            self._bytes -= before[1]
+        self.forget(key)
         if self._owns is not None and not self._owns(key):
             return
         self._cache[key] = (loaded, size)

@@ -110,7 +110,7 @@ class SharedOwnership(Ownership):
     @property
     def alone(self) -> bool:
         """Tell whether no other instance is there, as last read."""
-        return self._fresh() and all(one.instance_id == self.this.instance_id for one in self._membership.instances)
+        return self._fresh() and self._membership.alone(self.this.instance_id)
 
     def wake(self) -> None:
         """Look at once: somebody has given something back."""

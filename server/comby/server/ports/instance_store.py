@@ -54,6 +54,10 @@ class Membership:
     instances: Sequence[Instance]
     holdings: Mapping[Holding, Ownership]
 
+    def alone(self, instance_id: str) -> bool:
+        """Tell whether there is no other instance, not even one that may have ended."""
+        return all(one.instance_id == instance_id for one in self.instances)
+
 
 class InstanceStore(ABC):
     """Every method raises StoreUnavailable when the store can not be used now.

@@ -41,7 +41,7 @@ class PostgresInstanceStore(InstanceStore):
     async def beat(self, instance_id: str, *, lease: float) -> Membership:
         membership = _membership(await self._session.rows("beat", escaped(instance_id), _microseconds(lease)))
         # Somebody who comes meanwhile looks for himself every second until the next heartbeat.
-        self._session.writer.overheard = any(one.instance_id != instance_id for one in membership.instances)
+        self._session.writer.overheard = not membership.alone(instance_id)
         return membership
 
     async def members(self, *, lease: float) -> Membership:

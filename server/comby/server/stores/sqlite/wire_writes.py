@@ -44,7 +44,7 @@ def pack_write(write: Write) -> Packed:
                 write.version,
                 [(*check.key, check.version) for check in write.checks],
                 [(*one.key, one.version, one.type, one.request_id, one.record) for one in write.events],
-                [(*key,) for key in write.closes] if write.closes else (),
+                [(*key,) for key in write.closes],
                 [_pack_row(row) for row in write.states],
             )
         case StartCommand(key=key):
