@@ -17,27 +17,29 @@ from tests.postgres_server import run
 
 CALLERS = 64
 """Of each process."""
+FUNCTIONS = ("comby.append", "comby.append_new")
 WITHOUT = {
     "perform pg_advisory_xact_lock(comby.append_lock());": "",
     "head := stored.head;": "head := nextval('public.unordered');",
 }
-"""What the append function says, and what it says without order."""
+"""What both append functions say, and what they say without order."""
 SEQUENCE = "create sequence public.unordered increment 100000 start 100000"
 """A batch is never as long as the sequence's steps."""
 
 
 def without_order(url: str) -> None:
-    """Take the lock out of a database's append function. Raises LookupError when the function is not what it was."""
+    """Take the lock out of a database's append functions. Raises LookupError when one is not what it was."""
 
     async def change() -> None:
         connection = await asyncpg.connect(url)
-        source = await connection.fetchval("select pg_get_functiondef('comby.append'::regproc)")
-        for said, says in WITHOUT.items():
-            if source.count(said) != 1:
-                raise LookupError(said)
-            source = source.replace(said, says)
         await connection.execute(SEQUENCE)
-        await connection.execute(source)
+        for function in FUNCTIONS:
+            source = await connection.fetchval("select pg_get_functiondef($1::regproc)", function)
+            for said, says in WITHOUT.items():
+                if source.count(said) != 1:
+                    raise LookupError(said)
+                source = source.replace(said, says)
+            await connection.execute(source)
         await connection.close()
 
     run(change())

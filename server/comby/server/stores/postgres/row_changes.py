@@ -11,6 +11,12 @@ LONGEST_KEY = 1_000
 """Bytes of a row's key: it has to fit beside an indexed value in a third of a page of the index."""
 
 
+def refuse_long_key(key: str) -> None:
+    """Raise ValueError for a key that no index can hold."""
+    if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
+        raise ValueError(f"a row's key has more than {LONGEST_KEY} bytes")
+
+
 class RowChanges:
     """Collects changes; the last one of a row that is written counts, so each row has a place of its own."""
 
@@ -24,8 +30,7 @@ class RowChanges:
     def add(self, request: int, change: PutRow | DeleteRow) -> None:
         """Add what a request writes or deletes. Raises ValueError for a key that no index can hold."""
         key = change.key
-        if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
-            raise ValueError(f"a row's key has more than {LONGEST_KEY} bytes")
+        refuse_long_key(key)
         name = (change.model, change.tenant_id, key)
         place = self._places.get(name)
         if place is None:

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Set
+from functools import cached_property
 
-from comby.server.domain.identity import CommandKey, LogIdentity
+from comby.server.domain.identity import CommandKey, LogIdentity, Position
 from comby.server.ports.command_store import StoredCommand
 from comby.server.ports.errors import StoreError, StoreUnavailable
 from comby.server.ports.event_store import Verdict, Write
@@ -17,6 +17,8 @@ from comby.server.stores.postgres.connection import Connection, close
 from comby.server.stores.postgres.connector import Connector
 from comby.server.stores.postgres.failures import DRIVER_ERRORS, lost, refuse_unstorable, unavailable
 from comby.server.stores.postgres.identity import recognise
+from comby.server.stores.postgres.literals import Argument
+from comby.server.stores.postgres.new_commands import new_commands
 from comby.server.stores.postgres.requirements import check_server
 from comby.server.stores.postgres.statements import Statements
 from comby.server.stores.postgres.verdicts import Answer
@@ -49,10 +51,10 @@ class Writer:
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Verdict]:
         """Decide and write a batch; everything is on disk when it returns. Raises StoreUnavailable and ValueError."""
-        batch = Batch(writes, self._noted)
+        pending = _Pending(writes, self._noted)  # made while the batch before is being written
         if not writes:
             return []
-        return await asyncio.shield(self._commit(batch))
+        return await asyncio.shield(self._commit(pending))
 
     @property
     def _told_by(self) -> str | None:
@@ -66,42 +68,50 @@ class Writer:
             if self._connection is not None:
                 await close(self._connection)
 
-    async def _commit(self, batch: Batch) -> list[Verdict]:
-        of_batch = batch.arguments()  # made while the batch before is being written
+    async def _commit(self, pending: "_Pending") -> list[Verdict]:
         async with self._lock:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             self._number += 1
-            arguments = [self._id, self._number, self.identity.incarnation, self._told_by, *of_batch]
+            pending.numbered = (self._id, self._number, self.identity.incarnation, self._told_by)
             connection = await self._connected()
             try:
-                return await self._append(connection, batch, arguments)
+                return await self._append(connection, pending)
             except DRIVER_ERRORS as error:
                 refuse_unstorable(error)
                 self._drop()
                 if not lost(error):
                     raise unavailable(error) from None
                 log.warning("the connection was lost in a commit: %s", type(error).__name__)
-            return await self._settle(batch, arguments)
+            return await self._settle(pending)
 
-    async def _settle(self, batch: Batch, arguments: list[Any]) -> list[Verdict]:
+    async def _settle(self, pending: "_Pending") -> list[Verdict]:
         """Send a batch again, by its number: what was decided is answered again, and what was not is decided now."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
-                verdicts = await self._append(await self._connected(), batch, arguments)
+                verdicts = await self._append(await self._connected(), pending)
             except (*DRIVER_ERRORS, StoreUnavailable) as error:
                 self._drop()
                 if time.monotonic() > deadline:
-                    log.error("what became of a batch of %d requests is not known", len(batch.writes))
+                    log.error("what became of a batch of %d requests is not known", len(pending.writes))
                     raise unavailable(error) from None
             else:
                 log.warning("a commit whose connection was lost is settled")
                 return verdicts
             await asyncio.sleep(SETTLE_PAUSE_SECONDS)
 
-    async def _append(self, connection: Connection, batch: Batch, arguments: list[Any]) -> list[Verdict]:
-        record = await connection.fetchrow(self._sql["append"], *arguments)
+    async def _append(self, connection: Connection, pending: "_Pending") -> list[Verdict]:
+        if pending.new is not None:
+            batch_of_new, arguments = pending.new
+            record = await connection.fetchrow(self._sql["append_new"], *pending.numbered, *arguments)
+            assert record is not None
+            head, recorded_at = record
+            if head is not None:
+                return batch_of_new.verdicts(Position(head), recorded_at)
+            pending.new = None  # something stands against one of them: nothing was written, and the number is free
+        batch, arguments = pending.any
+        record = await connection.fetchrow(self._sql["append"], *pending.numbered, *arguments)
         assert record is not None
         self._noted |= batch.rows.stamps
         answer = Answer(batch, record)
@@ -127,3 +137,22 @@ class Writer:
         if self._connection is not None:
             self._connection.terminate()
         self._connection = None
+
+
+class _Pending:
+    """A batch on its way, in the form in which it is sent: as new commands where it is that, and nothing was found to stand against it."""
+
+    def __init__(self, writes: Sequence[Write], noted: Set[tuple[str, str]]) -> None:
+        self.writes = writes
+        self.numbered: tuple[str, int, str, str | None]
+        """The writer, the number, the incarnation and the sender."""
+        self.new = new_commands(writes, noted)
+        self._noted = noted
+        if self.new is None:
+            _ = self.any  # refuses what contradicts itself
+
+    @cached_property
+    def any(self) -> tuple[Batch, list[Argument]]:
+        """The batch as any other, and its arguments."""
+        batch = Batch(self.writes, self._noted)
+        return batch, batch.arguments()
