@@ -1,5 +1,6 @@
 """Admission: from a request to a command that may be stored, or a typed refusal before anything is."""
 
+from collections.abc import Callable
 from uuid import NAMESPACE_URL, UUID
 from uuid import uuid5 as standard_uuid5
 from zlib import crc32
@@ -21,19 +22,28 @@ from comby.server.ports.command_store import NewCommand, StoredCommand
 
 PARTITIONS = 128
 """Into how many partitions commands are hashed by (tenant, domain, aggregate)."""
+DRAWS = 8
+"""How many request ids are drawn for an aggregate that is executed here: with two instances that finds one nearly always, with many often."""
 _TENANTS = standard_uuid5(NAMESPACE_URL, "comby:tenant")
 
 
 class Admission:
     """Decodes and checks commands."""
 
-    def __init__(self, registry: Registry, validation: Validation) -> None:
+    def __init__(
+        self, registry: Registry, validation: Validation, executed_here: Callable[[int], bool] = lambda partition: True
+    ) -> None:
+        """`executed_here` tells whether this instance executes the commands of a partition."""
         self._registry = registry
         self._validation = validation
+        self._executed_here = executed_here
         self._namespaces: dict[str, uuid_utils.UUID] = {}
 
     def admit(self, request: CommandRequest) -> Pending:
-        """Return the command of a request. Raises UnknownType or InvalidMessage."""
+        """Return the command of a request. Raises UnknownType or InvalidMessage.
+
+        A request id that was drawn for the caller may be replaced, so that the aggregate that is created from it is one of this instance.
+        """
         kind = self._registry.commands.get(request.type)
         if kind is None:
             raise UnknownType(request.type)
@@ -41,18 +51,29 @@ class Admission:
         self._validation.check(message)
         tenant_id = request.context.tenant_id
         request_id = _canonical(request.request_id) if request.request_id else str(uuid_utils.uuid7())
-        aggregate_id = self._aggregate_id(kind, message, tenant_id, request_id)
+        aggregate = AggregateKey(
+            tenant_id, kind.aggregate.domain, self._aggregate_id(kind, message, tenant_id, request_id)
+        )
+        partition = partition_of(aggregate)
+        if (
+            request.drawn
+            and not self._executed_here(partition)
+            and kind.creates
+            and aggregate.aggregate_id == self._made_id(tenant_id, request_id)
+        ):
+            request_id, aggregate, partition = self._draw(aggregate)
+            setattr(message, kind.id_field, aggregate.aggregate_id)
+            request.request_id = request_id
         context = request.context
         if not context.correlation_id:
             causation_id = context.causation_id or request_id
             context = RequestContext(tenant_id, context.actor_id, request_id, causation_id, context.traceparent)
         key = CommandKey(tenant_id, request_id)
-        aggregate = AggregateKey(tenant_id, kind.aggregate.domain, aggregate_id)
         payload, expected_version, not_before = request.payload, request.expected_version, request.not_before
         new = NewCommand(
             key,
             aggregate,
-            partition_of(aggregate),
+            partition,
             fingerprint(kind.identifier, payload, context.actor_id, expected_version, not_before),
             kind.identifier,
             payload,
@@ -106,14 +127,28 @@ class Admission:
             if not made:
                 raise _bad_id(kind, "string.uuid", "must be a valid UUID")
         elif kind.creates:
-            namespace = self._namespaces.get(tenant_id)
-            if namespace is None:
-                namespace = self._namespaces[tenant_id] = uuid_utils.UUID(str(standard_uuid5(_TENANTS, tenant_id)))
-            made = at_time_of(request_id, str(uuid_utils.uuid5(namespace, request_id)))
+            made = self._made_id(tenant_id, request_id)
         else:
             raise _bad_id(kind, "required", "must name an aggregate")
         setattr(message, kind.id_field, made)
         return made
+
+    def _made_id(self, tenant_id: str, request_id: str) -> str:
+        """Return the id of the aggregate that a request creates: the same for each try."""
+        namespace = self._namespaces.get(tenant_id)
+        if namespace is None:
+            namespace = self._namespaces[tenant_id] = uuid_utils.UUID(str(standard_uuid5(_TENANTS, tenant_id)))
+        return at_time_of(request_id, str(uuid_utils.uuid5(namespace, request_id)))
+
+    def _draw(self, aggregate: AggregateKey) -> tuple[str, AggregateKey, int]:
+        """Draw request ids until the aggregate that one makes is executed here, and need not be forwarded; but only a few."""
+        for _ in range(DRAWS):
+            request_id = str(uuid_utils.uuid7())
+            drawn = aggregate._replace(aggregate_id=self._made_id(aggregate.tenant_id, request_id))
+            partition = partition_of(drawn)
+            if self._executed_here(partition):
+                break
+        return request_id, drawn, partition
 
 
 def partition_of(key: AggregateKey) -> int:

@@ -31,7 +31,8 @@ class CommandRequest:
     """A command to dispatch. `type` is the message's full name and `payload` its bytes as sent.
 
     `wait_timeout` is in seconds; None waits as long as the facade allows. `retried` tells that the caller has sent it
-    before, and `forwarded` that another instance has taken it for ours.
+    before, and `forwarded` that another instance has taken it for ours. `drawn` tells that the request id was made for
+    the caller, who has not been told of it: another one may take its place.
     """
 
     type: str
@@ -44,6 +45,7 @@ class CommandRequest:
     not_before: int | None = None
     retried: bool = False
     forwarded: bool = False
+    drawn: bool = False
 
 
 @dataclass(slots=True)

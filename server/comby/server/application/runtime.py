@@ -92,7 +92,7 @@ class Runtime:
         )
         self.lanes = Lanes(self.executor.execute, self.executor.begin)
         self.outcomes = Outcomes()
-        admission = Admission(self._registry, validation)
+        admission = Admission(self._registry, validation, self.ownership.owns)
         self.commands = CommandBus(
             admission,
             self.queue,

@@ -46,7 +46,8 @@ class CommandMethods:
                 raise InvalidMetadata(metadata.command_key)
             if metadata.request_id and message.options.request_id:
                 raise InvalidMetadata("comby-request-id")
-            call.request_id = message.options.request_id or call.request_id
+            given = message.options.request_id or metadata.request_id
+            call.request_id = given or call.request_id
             wanted = seconds(message.options.wait_timeout) if message.options.HasField("wait_timeout") else None
             request = command_request(
                 message,
@@ -55,6 +56,7 @@ class CommandMethods:
                 wait_timeout=call.wait_timeout(wanted, self._facade.limits.longest_wait),
                 retried=metadata.retried,
             )
+            request.drawn = not given
             return await dispatch_and_answer(self._facade, request, call)
         request = request_from_metadata(
             self._facade, type_of(message.command), message.command.value, call, Stage.ACCEPTED
@@ -136,12 +138,16 @@ def request_from_metadata(facade: Facade, type: str, payload: bytes, call: Call,
         expected_version=metadata.expected_version,
         not_before=metadata.not_before,
         retried=metadata.retried,
+        drawn=not metadata.request_id,
     )
 
 
 async def dispatch_and_answer(facade: Facade, request: CommandRequest, call: Call) -> bytes:
     """Dispatch a command and answer its receipt. Raises CommandRefused when the call waited, and the receipt holds an error."""
-    receipt: Receipt = await facade.dispatch_command(request)
+    try:
+        receipt: Receipt = await facade.dispatch_command(request)
+    finally:
+        call.request_id = request.request_id  # one that was drawn may have been replaced
     call.token = receipt.token
     if receipt.error is not None and request.wait is not Stage.ACCEPTED:
         raise CommandRefused(receipt, receipt.error)
