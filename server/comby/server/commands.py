@@ -72,6 +72,7 @@ def serve(
     shutdown_grace: Annotated[float | None, typer.Option(help="Seconds for running commands at the end.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [COMBY_LOG_LEVEL]")] = None,
     limit: LimitOption = None,
+    while_stdin_is_open: Annotated[bool, typer.Option("--while-stdin-is-open", hidden=True)] = False,
 ) -> None:
     """Serve an app. Every setting is an environment variable too; flags win."""
     given = {
@@ -93,7 +94,7 @@ def serve(
         settings = load_settings(given, _limits(limit or []))
         configure_logs(settings.log_level)
         _tune_process()
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, while_stdin_is_open=while_stdin_is_open))
     except AddressUnavailable as error:
         _fail(f"{error} can not be listened on: another program does, or it is no address of this machine")
     except (AppNotFound, SettingsRefused) as error:
@@ -119,7 +120,7 @@ def dev(
             )
     except SettingsRefused as error:
         _fail(str(error))
-    flags = ["--app", settings.app, "--listen", settings.listen, "--store", settings.store]
+    flags = ["--app", settings.app, "--listen", settings.listen, "--store", settings.store, "--while-stdin-is-open"]
     raise typer.Exit(
         asyncio.run(serve_and_reload([sys.executable, "-m", "comby.server.cli", "serve", *flags], Path.cwd()))
     )
@@ -158,12 +159,14 @@ def add_installed_commands() -> None:
         root.add_typer(entry.load())
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, while_stdin_is_open: bool) -> None:
     app = load_app(settings.app)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, told)
+    if while_stdin_is_open:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end, told)
     async with running(app, settings) as server:
         used = [shown_store(settings.store), *([shown_broker(settings.broker)] if settings.broker else [])]
         typer.echo(f"comby serving {app_name(settings.app)} on {server.address} ({', '.join(used)})")
@@ -176,6 +179,13 @@ def _stop_or_exit(told: asyncio.Event) -> None:
     if told.is_set():
         os._exit(INTERRUPTED)
     told.set()
+
+
+def _stop_at_end(told: asyncio.Event) -> None:
+    """Stop in order when whoever started this process is gone, however it went."""
+    if not os.read(sys.stdin.fileno(), 1024):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        told.set()
 
 
 def _tune_process() -> None:

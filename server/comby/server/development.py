@@ -40,8 +40,11 @@ async def serve_and_reload(command: Sequence[str], directory: Path) -> int:
 
 
 async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
-    """Start the child in a session of its own: a Ctrl-C in the terminal reaches the parent, which stops the child once."""
-    return await asyncio.create_subprocess_exec(*command, start_new_session=True)
+    """Start the child in a session of its own: a Ctrl-C in the terminal reaches the parent, which stops the child once.
+
+    Its input is open for as long as this process lives, and tells it when that is killed.
+    """
+    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)
 
 
 async def _stop(child: asyncio.subprocess.Process, ended: asyncio.Future[int]) -> None:

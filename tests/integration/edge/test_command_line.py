@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 from grpc import aio
 
@@ -122,4 +123,21 @@ async def test_dev_reloads_on_change(tmp_path: Path, monkeypatch: pytest.MonkeyP
     again = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
     assert again.startswith("comby serving reloaded on 127.0.0.1:")
     process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 12) == 0
+
+
+async def test_a_server_ends_with_the_dev_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen failing: a server that goes on, and keeps the store from the next one."""
+    monkeypatch.chdir(tmp_path)
+    process = await run_comby("dev", *SHOP, *FREE)
+    assert process.stdout is not None
+    assert (await asyncio.wait_for(process.stdout.readline(), 20)).startswith(b"comby serving shop on 127.0.0.1:")
+    [server] = psutil.Process(process.pid).children()
+    process.kill()
+    await process.wait()
+    await asyncio.to_thread(server.wait, 12)
+    process = await run_comby("dev", *SHOP, *FREE)
+    assert process.stdout is not None
+    assert (await asyncio.wait_for(process.stdout.readline(), 20)).startswith(b"comby serving shop on 127.0.0.1:")
+    process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 12) == 0
