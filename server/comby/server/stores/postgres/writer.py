@@ -1,11 +1,11 @@
-"""The one connection that commits. A batch is one call of `comby.append`; where its connection is lost, what became of it is asked again."""
+"""The one connection that commits. A batch is one call of `comby.append_new`, or of `comby.append`; where its connection is lost, what became of
+it is asked again."""
 
 import asyncio
 import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence, Set
-from functools import cached_property
 
 from comby.server.domain.identity import CommandKey, LogIdentity, Position
 from comby.server.ports.command_store import StoredCommand
@@ -110,7 +110,7 @@ class Writer:
             if head is not None:
                 return batch_of_new.verdicts(Position(head), recorded_at)
             pending.new = None  # something stands against one of them: nothing was written, and the number is free
-        batch, arguments = pending.any
+        batch, arguments = pending.any()
         record = await connection.fetchrow(self._sql["append"], *pending.numbered, *arguments)
         assert record is not None
         self._noted |= batch.rows.stamps
@@ -140,7 +140,10 @@ class Writer:
 
 
 class _Pending:
-    """A batch on its way, in the form in which it is sent: as new commands where it is that, and nothing was found to stand against it."""
+    """A batch on its way, in the form in which it is sent: as new commands where it is that, and nothing was found to stand against it.
+
+    Raises ValueError for a request that contradicts itself, before anything is sent.
+    """
 
     def __init__(self, writes: Sequence[Write], noted: Set[tuple[str, str]]) -> None:
         self.writes = writes
@@ -148,11 +151,14 @@ class _Pending:
         """The writer, the number, the incarnation and the sender."""
         self.new = new_commands(writes, noted)
         self._noted = noted
-        if self.new is None:
-            _ = self.any  # refuses what contradicts itself
+        self._any = self._as_any() if self.new is None else None
 
-    @cached_property
     def any(self) -> tuple[Batch, list[Argument]]:
-        """The batch as any other, and its arguments."""
+        """Return the batch as any other, and its arguments."""
+        if self._any is None:
+            self._any = self._as_any()
+        return self._any
+
+    def _as_any(self) -> tuple[Batch, list[Argument]]:
         batch = Batch(self.writes, self._noted)
         return batch, batch.arguments()
