@@ -29,26 +29,28 @@ Found = tuple[int, AggregateKey, Version, str, bytes]
 ACCEPTED, PARKED = CommandStatus.ACCEPTED, CommandStatus.PARKED
 
 
-def comparable(answer: Answer) -> Answer:
-    """Blank what only the store knows: times, and the numbers that order commands."""
+def comparable(answer: Answer, *, numbered: bool = False) -> Answer:
+    """Blank what only the store knows: times, and unless `numbered` the numbers that order commands."""
     match answer:
         case StoredCommand():
             finished_at = None if answer.finished_at is None else 0
-            return replace(answer, accept_seq=0, accepted_at=0, finished_at=finished_at)
-        case CommandAccepted():
-            return CommandAccepted(0, 0)
+            return replace(
+                answer, accept_seq=answer.accept_seq if numbered else 0, accepted_at=0, finished_at=finished_at
+            )
+        case CommandAccepted(accept_seq):
+            return CommandAccepted(accept_seq if numbered else 0, 0)
         case Committed():
             return replace(answer, recorded_at=0)
         case CommandKnown(stored) | CommandMoved(stored):
-            return type(answer)(_blank(stored))
+            return type(answer)(_blank(stored, numbered))
         case CommandNotOpen(stored):
-            return CommandNotOpen(None if stored is None else _blank(stored))
+            return CommandNotOpen(None if stored is None else _blank(stored, numbered))
         case _:
             return answer
 
 
-def _blank(stored: StoredCommand) -> StoredCommand:
-    blanked = comparable(stored)
+def _blank(stored: StoredCommand, numbered: bool) -> StoredCommand:
+    blanked = comparable(stored, numbered=numbered)
     assert isinstance(blanked, StoredCommand)
     return blanked
 

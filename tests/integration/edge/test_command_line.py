@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -126,18 +127,17 @@ async def test_dev_reloads_on_change(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert await asyncio.wait_for(process.wait(), 12) == 0
 
 
-async def test_a_server_ends_with_the_dev_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_ends_with_the_dev_that_is_killed(tmp_path: Path) -> None:
     """Seen failing: a server that goes on, and keeps the store from the next one."""
-    monkeypatch.chdir(tmp_path)
-    process = await run_comby("dev", *SHOP, *FREE)
-    assert process.stdout is not None
-    assert (await asyncio.wait_for(process.stdout.readline(), 20)).startswith(b"comby serving shop on 127.0.0.1:")
-    [server] = psutil.Process(process.pid).children()
-    process.kill()
-    await process.wait()
-    await asyncio.to_thread(server.wait, 12)
-    process = await run_comby("dev", *SHOP, *FREE)
-    assert process.stdout is not None
-    assert (await asyncio.wait_for(process.stdout.readline(), 20)).startswith(b"comby serving shop on 127.0.0.1:")
-    process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 12) == 0
+    store = f"sqlite:///{tmp_path}/comby.db"
+    async with serving(command="dev", store=store) as dev:
+        [server] = psutil.Process(dev.process.pid).children()
+        dev.process.kill()
+        try:
+            await asyncio.to_thread(server.wait, 12)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                server.kill()
+    async with serving(command="dev", store=store) as dev:
+        dev.process.terminate()
+        assert await asyncio.wait_for(dev.process.wait(), 12) == 0

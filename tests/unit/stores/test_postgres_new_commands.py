@@ -14,13 +14,13 @@ from comby.server.ports.command_store import CommandStatus
 from comby.server.ports.event_store import (
     AcceptCommand,
     Behind,
-    CommandAccepted,
     CommandKnown,
     Committed,
     Fence,
     Fenced,
     FinishCommand,
     NewEvent,
+    Verdict,
     VersionCheck,
     VersionConflict,
     Write,
@@ -31,6 +31,7 @@ from comby.server.stores.postgres.connection import Connection, connect
 from comby.server.stores.postgres.literals import records
 from comby.server.stores.postgres.store import PostgresStore
 from tests.contract.making import LATE, check, command, event, finish, order
+from tests.contract.store_model import Answer, comparable
 from tests.postgres_databases import databases
 
 ODD = [
@@ -69,7 +70,7 @@ class Pair:
     """To look into both with."""
     monkeypatch: pytest.MonkeyPatch
 
-    async def commit(self, batch: Sequence[Write]) -> list[Any]:
+    async def commit(self, batch: Sequence[Write]) -> list[Answer]:
         """Commit to both, compare what they answer, and return it without its times."""
         answered = _timeless(await self.new.events.commit(batch))
         with self.monkeypatch.context() as patch:
@@ -93,17 +94,8 @@ async def _rows(connection: Connection, table: str, order_by: str) -> list[dict[
     return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
 
 
-def _timeless(verdicts: Sequence[Any]) -> list[Any]:
-    timeless = []
-    for verdict in verdicts:
-        if isinstance(verdict, Committed):
-            verdict = replace(verdict, recorded_at=0)
-        elif isinstance(verdict, CommandAccepted):
-            verdict = replace(verdict, accepted_at=0)
-        elif isinstance(verdict, CommandKnown):
-            verdict = replace(verdict, stored=replace(verdict.stored, accepted_at=0, finished_at=0))
-        timeless.append(verdict)
-    return timeless
+def _timeless(verdicts: Sequence[Verdict]) -> list[Answer]:
+    return [comparable(verdict, numbered=True) for verdict in verdicts]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def quoted(values: Sequence[str]) -> str:
         return "{}"
     joined = '","'.join(values)
     if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
-        joined = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
+        joined = '","'.join([_in_quotes(value) for value in values])
     return f'{{"{joined}"}}'
 
 
@@ -69,4 +69,8 @@ def _template(texts: int, width: int) -> str:
 
 
 def _quotable(text: Any) -> str:
-    return escaped(text).replace("\\", "\\\\\\\\").replace('"', '\\\\\\"')
+    return _in_quotes(_in_quotes(escaped(text)))  # those of the record, and those of the array
+
+
+def _in_quotes(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

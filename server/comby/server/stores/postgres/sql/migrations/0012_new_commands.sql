@@ -27,9 +27,11 @@ create function comby.append_new(
   row_entries text[], contents bytea, out head bigint, out recorded bigint
 ) language plpgsql as $$
 declare
-  places tid[]; -- where the aggregates are stored; null for a new one
-  stands boolean;
-  stored record;
+  places  tid[]; -- where the aggregates are stored; null for a new one
+  stands  boolean;
+  inserts boolean;
+  updates boolean;
+  stored  record;
 begin
   perform pg_advisory_xact_lock(comby.append_lock());
 
@@ -52,7 +54,10 @@ begin
   if not stored.same_life then
     raise exception using errcode = 'CB002', message = 'the log has another incarnation';
   end if;
-  select array_agg(guard.place), bool_and(coalesce(guard.version, 0) = given.version) into places, stands
+  select
+    array_agg(guard.place), bool_and(coalesce(guard.version, 0) = given.version), bool_or(guard.place is null),
+    bool_or(guard.place is not null)
+  into places, stands, inserts, updates
   from unnest(moved) as given
   left join lateral (
     select aggregates.ctid as place, aggregates.version from comby.aggregates
@@ -88,13 +93,13 @@ begin
   if cardinality(new_events) > 0 then
     perform comby.append_events(head, recorded, new_events, contents);
   end if;
-  if array_position(places, null) is not null then
+  if inserts then
     insert into comby.aggregates (tenant_id, domain, aggregate_id, version, closed)
     select given.tenant_id, given.domain, given.aggregate_id, given.next_version, false
     from unnest(moved) with ordinality as given (tenant_id, domain, aggregate_id, version, next_version, number)
     where places[given.number] is null and given.next_version <> given.version;
   end if;
-  if array_remove(places, null) <> '{}' then
+  if updates then
     perform comby.move_aggregates(places, moved);
   end if;
   insert into comby.commands (
@@ -174,9 +179,13 @@ declare
   places  tid[];
   befores text[]; -- the entries of rows that are stored
   changed boolean;
+  inserts boolean;
+  updates boolean;
 begin
-  select array_agg(row.place), array_agg(row.entries), bool_or(row.entries is distinct from given.entries)
-  into places, befores, changed
+  select
+    array_agg(row.place), array_agg(row.entries), bool_or(row.entries is distinct from given.entries),
+    bool_or(row.place is null), bool_or(row.place is not null)
+  into places, befores, changed, inserts, updates
   from unnest(new_rows, new_entries) as given (model, tenant_id, key, stamp, version, row_at, end_at, entries)
   left join lateral (
     select rows.ctid as place, rows.entries from comby.rows
@@ -192,7 +201,7 @@ begin
     cross join lateral string_to_table(given.entries, e'\x01\x04') as one (entry)
     where befores[given.number] is null
       or befores[given.number] <> given.entries and one.entry <> all (comby.entries_of(befores[given.number]));
-    if array_remove(places, null) <> '{}' then
+    if updates then
       perform comby.delete_entries(
         (
           select array_agg(entry.place)
@@ -211,7 +220,7 @@ begin
       );
     end if;
   end if;
-  if array_position(places, null) is not null then
+  if inserts then
     insert into comby.rows (model, tenant_id, key, version, stamp, entries, row)
     select given.model, given.tenant_id, given.key, given.version, given.stamp, given.entries,
       substr(contents, given.row_at, given.end_at - given.row_at)
@@ -220,7 +229,7 @@ begin
     )
     where places[given.number] is null;
   end if;
-  if array_remove(places, null) <> '{}' then
+  if updates then
     perform comby.replace_rows(places, new_rows, new_entries, contents);
   end if;
 end
