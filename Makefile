@@ -70,7 +70,8 @@ storage: .venv/ready ## Cut the power of the stores' disk, and fill it (minutes;
 
 .PHONY: baseline
 baseline: .venv/ready ## At a release: make the contracts of now those that later ones may not break
-	$(BIN)/buf build --exclude-source-info --as-file-descriptor-set -o tests/contracts/baseline.binpb
+	$(BIN)/buf build protos --exclude-source-info --as-file-descriptor-set -o tests/contract_baseline/comby.binpb
+	$(BIN)/buf build examples/shop/protos --exclude-source-info --as-file-descriptor-set -o tests/contract_baseline/shop.binpb
 
 .PHONY: pins
 pins: $(UV) ## Pin the newest versions that fit together
