@@ -92,7 +92,7 @@ async def test_the_stream_is_not_read_beyond_what_may_be_in_flight() -> None:
     reader = asyncio.create_task(pipeline.read(messages()))
     await asyncio.sleep(0.1)
     assert read == 11
-    while await pipeline.receipts():
+    while await pipeline.receipts.message():
         assert len(facade.requests) <= read
     await reader
     assert len(facade.requests) == 100

@@ -19,11 +19,10 @@ from comby.server.ports.peers import Peers, PeerUnreachable
 from comby.server.rpc.encoding import STAGE_NUMBERS, STAGES
 from comby.server.rpc.grpc_server import TlsFiles
 from comby.server.rpc.instance_service import FORWARD
+from comby.server.rpc.packing import next_message
 from comby.server.rpc.wire import length_delimited
 
 _log = structlog.get_logger("comby.peers")
-COMMANDS_PER_MESSAGE = 100
-BYTES_PER_MESSAGE = 1024 * 1024
 _COMMANDS_FIELD = instance_service_pb2.ForwardCommandsRequest.COMMANDS_FIELD_NUMBER
 ENDING = frozenset({"SHUTTING_DOWN", "STORE_UNAVAILABLE"})
 """Refusals after which somebody else may take the command."""
@@ -134,12 +133,7 @@ class Link:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                packed: list[bytes] = []
-                size = 0
-                while self._waiting and len(packed) < COMMANDS_PER_MESSAGE and (not packed or size < BYTES_PER_MESSAGE):
-                    packed.append(self._waiting.popleft())
-                    size += len(packed[-1])
-                await call.write(b"".join(packed))
+                await call.write(b"".join(next_message(self._waiting)))
 
     def _settle(self, outcome: instance_service_pb2.ForwardedOutcome) -> None:
         answer = self._answers.pop(outcome.number, None)

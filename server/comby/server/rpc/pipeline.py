@@ -4,8 +4,6 @@ Commands are dispatched in the order in which they came. What is in flight is bo
 transport's flow control holds the caller back.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from comby.facade.v1 import command_pb2
@@ -13,6 +11,7 @@ from comby.server.application.errors import FacadeError
 from comby.server.application.facade import Facade
 from comby.server.application.requests import CommandRequest, Receipt
 from comby.server.domain.context import RequestContext
+from comby.server.rpc.answers import Answers
 from comby.server.rpc.call import Call
 from comby.server.rpc.commands import SERVICE
 from comby.server.rpc.decoding import command_request, invalid, parse, plain_request, seconds
@@ -20,11 +19,7 @@ from comby.server.rpc.encoding import receipt_bytes
 from comby.server.rpc.failures import told
 from comby.server.rpc.status import status_of
 from comby.server.rpc.table import Bidirectional, Method
-from comby.server.rpc.wire import length_delimited
 
-RECEIPTS_PER_MESSAGE = 100
-BYTES_PER_MESSAGE = 1024 * 1024
-"""Receipts of commands with many events are large: a message ends here, far below a client's limit of 4 MiB."""
 MOST_COMMANDS = 1000
 """Commands in one message, as the contract tells."""
 _RECEIPTS_FIELD = command_pb2.DispatchCommandsResponse.RECEIPTS_FIELD_NUMBER
@@ -40,30 +35,20 @@ class PipelineMethod:
         """Return the method for the table."""
         return [Bidirectional(path=f"{SERVICE}DispatchCommands", handler=self.dispatch)]
 
-    async def dispatch(self, messages: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
+    def dispatch(self, messages: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
         """Serve one pipeline: it ends when the caller has, and every receipt is sent."""
         pipeline = Pipeline(self._facade, call.context())
-        reader = asyncio.create_task(pipeline.read(messages))
-        try:
-            while receipts := await pipeline.receipts():
-                yield receipts
-            await reader
-        finally:
-            reader.cancel()
+        return pipeline.receipts.messages(pipeline.read(messages))
 
 
 class Pipeline:
-    """One pipeline: commands go in by `read`, encoded receipts come out by `receipts`."""
+    """One pipeline: commands go in by `read`, encoded receipts come out of `receipts`."""
 
     def __init__(self, facade: Facade, context: RequestContext) -> None:
+        self.receipts = Answers(_RECEIPTS_FIELD)
         self._facade = facade
         self._context = context
         self._bound = facade.limits.pipeline_in_flight
-        self._in_flight = 0
-        self._ready: deque[bytes] = deque()
-        self._ended = False
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
 
     async def read(self, messages: AsyncIterator[bytes]) -> None:
         """Dispatch all commands of all messages. Raises InvalidMessage for what has no request id to answer under."""
@@ -71,24 +56,7 @@ class Pipeline:
             async for raw in messages:
                 await self._dispatch_all(self._parse(raw))
         finally:
-            self._ended = True
-            self._changed.set()
-
-    async def receipts(self) -> bytes:
-        """Return the next message: all receipts that are known, but not too many; empty when everything is answered."""
-        while not self._ready:
-            if self._ended and not self._in_flight:
-                return b""
-            self._changed.clear()
-            await self._changed.wait()
-        packed = [self._ready.popleft()]
-        size = len(packed[0])
-        while self._ready and len(packed) < RECEIPTS_PER_MESSAGE and size + len(self._ready[0]) <= BYTES_PER_MESSAGE:
-            size += len(self._ready[0])
-            packed.append(self._ready.popleft())
-        self._in_flight -= len(packed)
-        self._room.set()
-        return b"".join(packed)
+            self.receipts.end()
 
     def _parse(self, raw: bytes) -> command_pb2.DispatchCommandsRequest:
         message = parse(command_pb2.DispatchCommandsRequest, raw)
@@ -103,15 +71,14 @@ class Pipeline:
             if not request_id:
                 field = f"commands[{place}].options.request_id"
                 raise invalid(message, field, "required", "must be given, for the receipt is matched by it")
-            while self._in_flight >= self._bound:
-                self._room.clear()
-                await self._room.wait()
-            self._in_flight += 1
+            while self.receipts.in_flight >= self._bound:
+                await self.receipts.sent()
+            self.receipts.begin()
+            answer = _Answer(self.receipts, request_id)
             try:
-                request = plain or self._request(one, request_id)
-                self._facade.dispatch_command_to(request, _Answer(self, request_id))
+                self._facade.dispatch_command_to(plain or self._request(one, request_id), answer)
             except Exception as error:
-                self.refuse(request_id, error)
+                answer.refuse(error)
 
     def _request(self, message: command_pb2.DispatchCommandRequest, request_id: str) -> CommandRequest:
         self._facade.validation.check(message)
@@ -121,27 +88,14 @@ class Pipeline:
             timeout = min(seconds(options.wait_timeout), self._facade.limits.longest_wait)
         return command_request(message, self._context, request_id, wait_timeout=timeout, retried=False)
 
-    def refuse(self, request_id: str, error: BaseException) -> None:
-        """Answer a command of which nothing was stored: an error and no stage."""
-        refusal = command_pb2.CommandReceipt(
-            request_id=request_id, error=status_of(told(error, "command failed", request_id=request_id))
-        )
-        self.put(refusal.SerializeToString())
-
-    def put(self, receipt: bytes) -> None:
-        """Send an encoded receipt, with the request id as sent: by this the caller matches it."""
-        if not self._ready:
-            self._changed.set()
-        self._ready.append(length_delimited(_RECEIPTS_FIELD, receipt))
-
 
 class _Answer:
-    """Takes the answer of one command of a pipeline, once."""
+    """Takes the answer of one command of a pipeline, once. A receipt has the request id as sent: by this the caller matches it."""
 
-    __slots__ = ("_pipeline", "_request_id", "_taken")
+    __slots__ = ("_receipts", "_request_id", "_taken")
 
-    def __init__(self, pipeline: Pipeline, request_id: str) -> None:
-        self._pipeline = pipeline
+    def __init__(self, receipts: Answers, request_id: str) -> None:
+        self._receipts = receipts
         self._request_id = request_id
         self._taken = False
 
@@ -150,8 +104,13 @@ class _Answer:
 
     def set_result(self, receipt: Receipt, /) -> None:
         self._taken = True
-        self._pipeline.put(receipt_bytes(receipt, self._request_id))
+        self._receipts.put(receipt_bytes(receipt, self._request_id))
 
     def set_exception(self, error: FacadeError, /) -> None:
         self._taken = True
-        self._pipeline.refuse(self._request_id, error)
+        self.refuse(error)
+
+    def refuse(self, error: Exception) -> None:
+        """Answer a command of which nothing was stored: an error and no stage."""
+        status = status_of(told(error, "command failed", request_id=self._request_id))
+        self._receipts.put(command_pb2.CommandReceipt(request_id=self._request_id, error=status).SerializeToString())

@@ -1,0 +1,5 @@
+select tenant_id, request_id
+from comby.commands
+where status = 'accepted' and (not_before is null or not_before <= $1)
+order by accept_seq
+limit $2
