@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from comby.server.domain.identity import CommandKey
+from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import CommandFilter, CommandStatus
 from comby.server.ports.event_store import RetryCommand, StartCommand
 from comby.server.ports.store import Store
@@ -15,10 +15,11 @@ async def listed(store: Store, filter: CommandFilter, *, limit: int = 100) -> li
     return [found.key.request_id for found in await store.commands.list(filter, limit=limit)]
 
 
-async def opened(store: Store, *, after_seq: int = 0, due: int = 0, limit: int = 100) -> list[str]:
-    found = await store.commands.open(after_seq=after_seq, due=due, limit=limit)
-    assert [entry.accept_seq for entry in found] == sorted(entry.accept_seq for entry in found)
-    return [entry.key.request_id for entry in found]
+async def opened(store: Store, *, due: int = 0, limit: int = 100) -> list[str]:
+    keys = await store.commands.open_keys(due=due, limit=limit)
+    found = await store.commands.get_many(keys)
+    assert list(keys) == sorted(keys, key=lambda key: found[key].accept_seq)
+    return [key.request_id for key in keys]
 
 
 async def test_many_commands_are_read_at_once(store: Store) -> None:
@@ -99,9 +100,6 @@ async def test_open_commands_come_in_the_order_of_acceptance(store: Store) -> No
     await commit(store, finish(keys[1]), StartCommand(key=keys[2]))
     assert await opened(store) == ["0", "2", "3"]
     assert await opened(store, limit=2) == ["0", "2"]
-    second = await store.commands.get(keys[2])
-    assert second is not None
-    assert await opened(store, after_seq=second.accept_seq) == ["3"]
 
 
 async def test_a_retried_command_is_open_behind_the_others(store: Store) -> None:
@@ -135,18 +133,34 @@ async def test_open_commands_of_some_partitions_come_in_the_order_of_acceptance(
         await accept(store, replace(command(str(number)), partition=number % 3))
     await accept(store, replace(command("late", not_before=10), partition=0))
 
-    async def opened_in(*partitions: int, after_seq: int = 0, due: int = 0, limit: int = 100) -> list[str]:
-        found = await store.commands.open(after_seq=after_seq, due=due, limit=limit, partitions=partitions)
-        return [entry.key.request_id for entry in found]
+    async def opened_in(*partitions: int, due: int = 0, limit: int = 100) -> list[str]:
+        found = await store.commands.open_keys(due=due, limit=limit, partitions=partitions)
+        return [key.request_id for key in found]
 
     assert await opened_in(0, 2) == ["0", "2", "3", "5"]
     assert await opened_in(2, 0, 1, 7) == ["0", "1", "2", "3", "4", "5"]
     assert await opened_in(0, 2, limit=3) == ["0", "2", "3"]
     assert await opened_in(0, due=10) == ["0", "3", "late"]
     assert await opened_in(7) == await opened_in() == []
-    third = await store.commands.get(CommandKey(TENANT, "2"))
-    assert third is not None
-    assert await opened_in(0, 2, after_seq=third.accept_seq) == ["3", "5"]
+
+
+async def test_open_commands_of_an_aggregate_come_in_the_order_of_acceptance(store: Store) -> None:
+    parked = await park(store, command("parked"))
+    for number in range(4):
+        await accept(store, command(str(number), aggregate=order()))
+        for other in (order("o-2"), order(tenant_id="other"), order(domain="Stock")):
+            await accept(store, command(f"{number} {other}", aggregate=other))
+    await accept(store, command("late", aggregate=order(), not_before=10))
+    await commit(store, RetryCommand(key=parked), finish(CommandKey(TENANT, "1")))
+
+    async def opened_of(aggregate: AggregateKey, *, due: int = 0, limit: int = 100) -> list[str]:
+        keys = await store.commands.open_keys_of_aggregate(aggregate, due=due, limit=limit)
+        return [key.request_id for key in keys]
+
+    assert await opened_of(order()) == ["0", "2", "3", "parked"]
+    assert await opened_of(order(), limit=2) == ["0", "2"]
+    assert await opened_of(order(), due=10) == ["0", "2", "3", "late", "parked"]
+    assert await opened_of(order("o-3")) == []
 
 
 async def test_the_next_due_time_of_some_partitions(store: Store) -> None:

@@ -152,8 +152,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(due=st.sampled_from([0, 10, 20]))
     def open_commands(self, due: int) -> None:
-        found = self._runner.run(self.store.commands.open(after_seq=0, due=due, limit=1_000))
-        assert [comparable(entry) for entry in found] == self.model.open(due)
+        expected = self.model.open(due)
+        keys = self._runner.run(self.store.commands.open_keys(due=due, limit=1_000))
+        assert list(keys) == [entry.key for entry in expected]
+        found = self._runner.run(self.store.commands.get_many(keys))
+        assert [comparable(found[key]) for key in keys] == expected
+        for aggregate in AGGREGATES:
+            keys = self._runner.run(self.store.commands.open_keys_of_aggregate(aggregate, due=due, limit=1_000))
+            assert list(keys) == [entry.key for entry in expected if entry.aggregate == aggregate]
         assert self._runner.run(self.store.commands.next_due(after=due)) == self.model.next_due(due)
 
     @precondition(lambda self: self.reopenings > 0)

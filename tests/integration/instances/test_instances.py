@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from comby.facade.v1.cluster_pb2 import DescribeClusterRequest, DescribeClusterResponse
 from comby.facade.v1.facade_service_pb2_grpc import FacadeServiceStub
@@ -106,6 +107,25 @@ async def test_what_another_instance_accepted_comes_before_a_command_in_hand(
                 await asyncio.sleep(0.01)
         controls.gate("slow").open()
         assert 3 == (await in_hand).version
+
+
+async def test_a_command_that_nobody_can_read_holds_its_aggregate_up_until_it_is_cancelled(
+    join: Join, url: str
+) -> None:
+    """Seen failing: the owner did not notice that it was gone, and held the aggregate up until it was stopped."""
+    async with join() as owner, open_store(url) as elsewhere:
+        account_id = await opened(owner.driver)
+        other_id = await opened(owner.driver)
+        vanished = replace(deposit(account_id, seq=1), type="Bank.Vanished")
+        await elsewhere.events.commit([AcceptCommand(command=vanished)])
+        behind = await owner.driver.dispatch(
+            sent(Deposit(account_id=account_id, amount=1, seq=2), wait=Stage.EXECUTED, wait_timeout=1.0)
+        )
+        assert Stage.ACCEPTED == behind.stage
+        assert 2 == (await executed(owner.driver, Deposit(account_id=other_id, amount=1))).version
+        await owner.driver.cancel(vanished.key.request_id)
+        assert Stage.EXECUTED == (await owner.driver.wait(behind.request_id, Stage.EXECUTED)).stage
+        assert 3 == (await executed(owner.driver, Deposit(account_id=account_id, amount=1, seq=3))).version
 
 
 def deposit(account_id: str, *, seq: int) -> NewCommand:

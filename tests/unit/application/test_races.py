@@ -144,7 +144,7 @@ async def claims_at_rest(commands: Held) -> None:
 
 async def test_a_command_that_ends_while_it_is_read_is_not_claimed_again() -> None:
     async with open_store("sqlite://:memory:") as store:
-        commands, controls = Held(store.commands, "open"), Controls()
+        commands, controls = Held(store.commands, "open_keys"), Controls()
         facade = Facade("bank", replace(store, commands=commands))  # type: ignore[arg-type]
         bank(controls)(facade)
         async with facade:
@@ -167,7 +167,7 @@ async def test_a_command_that_ends_while_it_is_read_is_not_claimed_again() -> No
 
 async def test_a_command_that_is_put_aside_while_rows_are_read_is_not_overtaken() -> None:
     async with open_store("sqlite://:memory:") as store:
-        commands, controls = Held(store.commands, "open"), Controls()
+        commands, controls = Held(store.commands, "open_keys"), Controls()
         wrapped = replace(store, commands=commands)  # type: ignore[arg-type]
         facade = Facade("bank", wrapped, Limits(claimed_commands=2))
         bank(controls)(facade)

@@ -1,11 +1,13 @@
 """Claims: takes stored commands of the partitions that are owned into this process: after a start or a takeover, when another instance
 has accepted some, when there is room again, and when a scheduled one is due.
 
-Open commands are always read from the first, in the order of acceptance, and never after a cursor; so none is skipped.
+The keys of open commands are always read from the first, in the order of acceptance, and never after a cursor; so none is skipped. What is
+not here is then read whole.
 """
 
 import asyncio
 import time
+from collections.abc import Collection
 
 import structlog
 
@@ -15,13 +17,15 @@ from comby.server.application.errors import FacadeError
 from comby.server.application.event_codec import decode_context
 from comby.server.application.limits import Limits
 from comby.server.application.ownership import Ownership
-from comby.server.domain.identity import AggregateKey
-from comby.server.ports.command_store import CommandStore, StoredCommand
+from comby.server.domain.identity import AggregateKey, CommandKey
+from comby.server.ports.command_store import CommandStatus, CommandStore, StoredCommand
 from comby.server.ports.errors import StoreUnavailable
 
 _log = structlog.get_logger("comby.claims")
 RETRY_SECONDS = 1.0
 """Between tries while the store is away."""
+STUCK_SECONDS = 1.0
+"""Between looks at commands that can not be read: somebody may cancel them, here or elsewhere."""
 LONGEST_SLEEP = 60.0
 """The longest wait for a scheduled command; clocks may be set."""
 FORGET_SECONDS = 60.0
@@ -41,7 +45,11 @@ class Claims:
         self._limits = limits
         self._wanted = asyncio.Event()
         self._ownership = ownership
-        self._unreadable: dict[int, AggregateKey] = {}
+        self._unreadable: dict[CommandKey, AggregateKey] = {}
+        self._held_up: set[AggregateKey] = set()
+        """Their aggregates, where several instances keep the order of an aggregate."""
+        self._stuck: dict[CommandKey, AggregateKey] = {}
+        """Commands behind them."""
         bus.in_flight.on_room = self._wanted.set
         bus.acceptance.on_scheduled = lambda due: self._wanted.set()
 
@@ -83,9 +91,9 @@ class Claims:
             due = await self._commands.next_due(after=now_micros(), partitions=self._ownership.partitions)
         except StoreUnavailable:
             due = now_micros() + int(RETRY_SECONDS * 1_000_000)
-        seconds = (
-            LONGEST_SLEEP if due is None else min(max(0.0, (due - now_micros()) / 1_000_000) + 0.001, LONGEST_SLEEP)
-        )
+        seconds = STUCK_SECONDS if self._stuck else LONGEST_SLEEP
+        if due is not None:
+            seconds = min(seconds, max(0.0, (due - now_micros()) / 1_000_000) + 0.001)
         try:
             async with asyncio.timeout(seconds):  # wait_for of Python 3.11 can swallow a cancellation
                 await self._wanted.wait()
@@ -93,37 +101,51 @@ class Claims:
             self._wanted.set()
 
     async def _claim(self, *, suspect: bool) -> None:
-        limit = self._limits.claimed_commands
-        known = len(self._bus.in_flight) + len(self._unreadable)
-        self._bus.in_flight.crowded = known >= limit
-        if self._bus.in_flight.crowded:
+        in_flight = self._bus.in_flight
+        room = self._limits.claimed_commands - len(in_flight)
+        in_flight.crowded = room <= 0
+        if in_flight.crowded:
             return
-        with self._bus.in_flight.noting_movements() as movements:
-            rows = await self._commands.open(
-                after_seq=0, due=now_micros(), limit=known + limit, partitions=self._ownership.partitions
-            )
-        for stored in rows:
-            if self._bus.holds(stored.key) or stored.key in movements.left or self._stuck(stored):
+        most = self._limits.claimed_commands + len(in_flight) + len(self._unreadable) + len(self._stuck)
+        with in_flight.noting_movements() as movements:
+            keys = await self._commands.open_keys(due=now_micros(), limit=most, partitions=self._ownership.partitions)
+            self._forget_unreadable(keys)
+            missing = [key for key in keys if not self._known(key)]
+            rows = await self._commands.get_many(missing[:room]) if missing else {}
+        for stored in sorted(rows.values(), key=lambda one: one.accept_seq):
+            if stored.status is not CommandStatus.ACCEPTED or self._known(stored.key) or stored.key in movements.left:
                 continue
             if not self._ownership.owns(stored.partition):  # lost while the store was read
                 continue
             begun = stored.attempts > 0
             self._take(stored, suspect=begun and (suspect or self._ownership.suspicious(stored.partition)))
-        self._bus.in_flight.overflow = movements.put_aside or len(rows) >= known + limit
-        if movements.put_aside:
+        more = len(missing) > room or len(keys) >= most
+        in_flight.overflow = movements.put_aside or more
+        if movements.put_aside or (more and len(in_flight) < self._limits.claimed_commands):
             self._wanted.set()
 
-    def _stuck(self, stored: StoredCommand) -> bool:
-        """Tell whether a command can not be read here, or comes after such a one of its aggregate where order is checked."""
-        if stored.accept_seq in self._unreadable:
-            return True
-        return self._ownership.partitions is not None and stored.aggregate in self._unreadable.values()
+    def _known(self, key: CommandKey) -> bool:
+        """Tell whether a command needs not be read: it is here, or stuck."""
+        return self._bus.holds(key) or key in self._unreadable or key in self._stuck
+
+    def _forget_unreadable(self, open: Collection[CommandKey]) -> None:
+        """Forget those that are open no more, and let go what was behind them."""
+        still = set(open) if self._unreadable else set[CommandKey]()
+        self._unreadable = {key: aggregate for key, aggregate in self._unreadable.items() if key in still}
+        self._held_up = set(self._unreadable.values()) if self._ownership.partitions is not None else set()
+        self._stuck = {key: aggregate for key, aggregate in self._stuck.items() if aggregate in self._held_up}
 
     def _take(self, stored: StoredCommand, *, suspect: bool) -> None:
+        """Take a command in, unless it can not be read, or comes after such a one."""
+        if stored.aggregate in self._held_up:
+            self._stuck[stored.key] = stored.aggregate
+            return
         try:
             pending = self._admission.readmit(stored, decode_context(stored.context))
         except FacadeError:
-            self._unreadable[stored.accept_seq] = stored.aggregate
+            self._unreadable[stored.key] = stored.aggregate
+            if self._ownership.partitions is not None:
+                self._held_up.add(stored.aggregate)
             _log.error(
                 "stored command can not be read by this contract", type=stored.type, request_id=stored.key.request_id
             )

@@ -184,11 +184,10 @@ class Runtime:
 
         One that was claimed meanwhile stands there too, but another instance may have accepted it before.
         """
-        rows = await self._store.commands.open(
-            after_seq=0, due=now_micros(), limit=self._limits.claimed_commands, partitions=[pending.new.partition]
-        )
-        behind = [self.commands.in_flight.get(row.key) for row in rows if row.aggregate == pending.aggregate]
-        return all(one is not None and not one.claimed for one in behind)
+        limit = self._limits.claimed_commands
+        keys = await self._store.commands.open_keys_of_aggregate(pending.aggregate, due=now_micros(), limit=limit)
+        behind = [self.commands.in_flight.get(key) for key in keys]
+        return len(keys) < limit and all(one is not None and not one.claimed for one in behind)
 
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         self.commands.settle(pending, settlement)

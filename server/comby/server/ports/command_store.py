@@ -97,11 +97,15 @@ class CommandStore(ABC):
         """Return at most `limit` commands, the last accepted first."""
 
     @abstractmethod
-    async def open(
-        self, *, after_seq: int, due: int, limit: int, partitions: Collection[int] | None = None
-    ) -> Sequence[StoredCommand]:
-        """Return accepted commands with a higher `accept_seq` and `not_before` unset or at most `due`, in the order
-        of acceptance; those of some partitions only, where they are named."""
+    async def open_keys(
+        self, *, due: int, limit: int, partitions: Collection[int] | None = None
+    ) -> Sequence[CommandKey]:
+        """Return at most `limit` accepted commands with `not_before` unset or at most `due`, in the order of acceptance;
+        those of some partitions only, where they are named."""
+
+    @abstractmethod
+    async def open_keys_of_aggregate(self, aggregate: AggregateKey, *, due: int, limit: int) -> Sequence[CommandKey]:
+        """Return those of one aggregate."""
 
     @abstractmethod
     async def next_due(self, *, after: int, partitions: Collection[int] | None = None) -> int | None:

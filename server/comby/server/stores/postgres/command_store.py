@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from comby.server.domain.identity import CommandKey
+import asyncpg
+
+from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import CommandFilter, CommandStatus, CommandStore, StoredCommand
 from comby.server.stores.postgres.command_rows import key_arguments, read_commands
 from comby.server.stores.postgres.session import Session
@@ -38,13 +40,16 @@ class PostgresCommandStore(CommandStore):
             rows = await self._session.rows("list_commands", *arguments)
         return read_commands(rows)
 
-    async def open(
-        self, *, after_seq: int, due: int, limit: int, partitions: Collection[int] | None = None
-    ) -> Sequence[StoredCommand]:
+    async def open_keys(
+        self, *, due: int, limit: int, partitions: Collection[int] | None = None
+    ) -> Sequence[CommandKey]:
         if partitions is None:
-            return read_commands(await self._session.rows("open_commands", after_seq, due, limit))
-        wanted = sorted(partitions)
-        return read_commands(await self._session.rows("open_commands_of_partitions", after_seq, due, limit, wanted))
+            return _keys(await self._session.rows("open_keys", due, limit))
+        return _keys(await self._session.rows("open_keys_of_partitions", due, limit, sorted(partitions)))
+
+    async def open_keys_of_aggregate(self, aggregate: AggregateKey, *, due: int, limit: int) -> Sequence[CommandKey]:
+        names = [escaped(name) for name in aggregate]
+        return _keys(await self._session.rows("open_keys_of_aggregate", due, limit, *names))
 
     async def next_due(self, *, after: int, partitions: Collection[int] | None = None) -> int | None:
         wanted = None if partitions is None else sorted(partitions)
@@ -52,11 +57,14 @@ class PostgresCommandStore(CommandStore):
         return due
 
     async def ended(self, keys: Collection[CommandKey]) -> Sequence[CommandKey]:
-        rows = await self._session.rows("ended_commands", *key_arguments(keys))
-        return [CommandKey(unescaped(tenant_id), unescaped(request_id)) for tenant_id, request_id in rows]
+        return _keys(await self._session.rows("ended_commands", *key_arguments(keys)))
 
     async def count_open(self) -> Mapping[str, int]:
         return {unescaped(tenant_id): count for tenant_id, count in await self._session.rows("count_open")}
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
         return int(await self._session.value("forget_commands", finished_before, limit))
+
+
+def _keys(rows: Sequence[asyncpg.Record]) -> Sequence[CommandKey]:
+    return [CommandKey(unescaped(tenant_id), unescaped(request_id)) for tenant_id, request_id in rows]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-from comby.server.domain.identity import CommandKey
+from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import (
     CommandFilter,
     CommandStatus,
@@ -40,12 +40,13 @@ class SqliteCommandStore(CommandStore):
             limit=limit,
         )
 
-    async def open(
-        self, *, after_seq: int, due: int, limit: int, partitions: Collection[int] | None = None
-    ) -> Sequence[StoredCommand]:
-        return await self._page(
-            "open_commands", after_seq=after_seq, due=due, limit=limit, partitions=_numbers(partitions)
-        )
+    async def open_keys(
+        self, *, due: int, limit: int, partitions: Collection[int] | None = None
+    ) -> Sequence[CommandKey]:
+        return await self._keys("open_keys", due=due, limit=limit, partitions=_numbers(partitions))
+
+    async def open_keys_of_aggregate(self, aggregate: AggregateKey, *, due: int, limit: int) -> Sequence[CommandKey]:
+        return await self._keys("open_keys_of_aggregate", due=due, limit=limit, **aggregate._asdict())
 
     async def next_due(self, *, after: int, partitions: Collection[int] | None = None) -> int | None:
         row = await self._session.row("next_due", {"after": after, "partitions": _numbers(partitions)})
@@ -53,8 +54,7 @@ class SqliteCommandStore(CommandStore):
 
     async def ended(self, keys: Collection[CommandKey]) -> Sequence[CommandKey]:
         wanted = json.dumps([(key.tenant_id, key.request_id) for key in keys])
-        row = await self._session.row("ended_commands", {"keys": wanted})
-        return [CommandKey(*key) for key in json.loads(row[0])] if row else []
+        return await self._keys("ended_commands", keys=wanted)
 
     async def count_open(self) -> Mapping[str, int]:
         row = await self._session.row("count_open", {})
@@ -69,6 +69,10 @@ class SqliteCommandStore(CommandStore):
     async def _page(self, name: str, **bindings: str | int | None) -> Sequence[StoredCommand]:
         row = await self._session.row(name, bindings)
         return unpack_commands(*row) if row else []
+
+    async def _keys(self, name: str, **bindings: str | int | None) -> Sequence[CommandKey]:
+        row = await self._session.row(name, bindings)
+        return [CommandKey(*key) for key in json.loads(row[0])] if row else []
 
 
 def _numbers(partitions: Collection[int] | None) -> str | None:
