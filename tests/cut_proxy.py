@@ -26,6 +26,9 @@ class Proxy:
         """For the next bytes of any client; then connections are as they were."""
         self.refuses = False
         """Whether new connections are closed at once."""
+        self.silent = False
+        """Whether nothing that clients send arrives, and nobody is told."""
+        self.swallowed = asyncio.Event()
         self.cuts = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,6 +41,9 @@ class Proxy:
         answers = asyncio.create_task(_pass_on(there_reader, writer))
         try:
             while data := await reader.read(1 << 20):
+                if self.silent:
+                    self.swallowed.set()
+                    continue
                 if self.cut is not Cut.NO:
                     self.cuts += 1
                     if self.cut is Cut.AFTER:

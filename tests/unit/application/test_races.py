@@ -24,6 +24,7 @@ from tests.domains.bank.v1.bank_pb2 import (
     DepositAtGate,
     GetAccount,
     OpenAccount,
+    OpenVault,
     WatchAccount,
 )
 from tests.domains.controls import Controls, Gate
@@ -55,6 +56,24 @@ class Held:
             return answer
 
         return held
+
+
+class Away:
+    """A store's room that can not be written to while it is away."""
+
+    def __init__(self, room: Any) -> None:
+        self._room = room
+        self.away = False
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._room, name)
+
+    async def commit(self, writes: Any) -> Any:
+        if self.away:
+            self.refused += 1
+            raise StoreUnavailable("away")
+        return await self._room.commit(writes)
 
 
 async def ask(facade: Facade, account_id: str) -> Account:
@@ -274,3 +293,19 @@ async def test_a_command_whose_end_can_not_be_stored_is_not_parked(monkeypatch: 
             stored = await facade.get_command(CONTEXT, receipt.request_id)
 
             assert (Stage.EXECUTED, 1, 0) == (done.stage, stored.stored.attempts, events.left)
+
+
+async def test_a_store_that_is_away_at_the_end_keeps_nobody_from_ending() -> None:
+    """Seen failing: what a projection could not store ended the end, and left the other parts as they were."""
+    async with open_store("sqlite://:memory:") as store:
+        events = Away(store.events)
+        facade = Facade("bank", replace(store, events=events))  # type: ignore[arg-type]
+        bank(Controls())(facade)
+        async with facade:
+            await dispatch(facade, OpenAccount(owner="ada"), Stage.PROJECTED)
+            await do(facade, OpenVault())
+            while (await facade.consumers())[0].position < 2:  # past an event that is not for it
+                await asyncio.sleep(0)
+            events.away = True
+        assert events.refused
+        assert [] == [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -2,11 +2,12 @@
 transport binds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+import structlog
 from google.protobuf.message import Message
 
 from comby.server.application import incidents, projections, reactors
@@ -46,10 +47,15 @@ from comby.server.domain.context import RequestContext
 from comby.server.domain.identity import AggregateKey, CommandKey, LogIdentity, Position
 from comby.server.ports.broker import Broker
 from comby.server.ports.checkpoint_store import WaitingKey
+from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_publisher import EventPublisher
 from comby.server.ports.instance_store import InstanceStore, Membership
 from comby.server.ports.peers import Peers
 from comby.server.ports.store import Store
+
+_log = structlog.get_logger("comby.facade")
+STOP_SECONDS = 1.0
+"""For all that is stored at the end. What a store does not take by then is made good after the next start, as after a crash."""
 
 
 class Facade(Registration):
@@ -132,15 +138,18 @@ class Facade(Registration):
     ) -> None:
         runtime = self._running
         self.begin_stop()
-        if runtime.relay is not None:
-            await runtime.relay.stop()
-        await runtime.reactors.stop()
-        await runtime.commands.stop()
-        await runtime.lanes.stop()
-        await runtime.projections.stop()
-        await runtime.queue.drained()
-        if self._life is not None:
-            await self._life.end()
+        steps = [
+            *([runtime.relay.stop] if runtime.relay is not None else []),
+            runtime.reactors.stop,
+            runtime.commands.stop,
+            runtime.lanes.stop,
+            runtime.projections.stop,
+            runtime.queue.drained,
+            *([self._life.end] if self._life is not None else []),
+        ]
+        latest = asyncio.get_running_loop().time() + STOP_SECONDS
+        for step in steps:
+            await _end_by(latest, step)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -168,13 +177,13 @@ class Facade(Registration):
         self._running.subscriptions.begin_stop()
 
     async def drain(self, timeout: float) -> None:
-        """Wait, at most `timeout` seconds, until no command runs."""
+        """Wait, at most `timeout` seconds, until no command runs; who still waits for one then is told that the server ends."""
         try:
             async with asyncio.timeout(timeout):
                 await self._running.lanes.drained()
                 await self._running.queue.drained()
         except TimeoutError:
-            return
+            await self._running.commands.stop()
 
     def dispatch_command(self, request: CommandRequest) -> asyncio.Future[Receipt]:
         """Dispatch a command; see CommandBus.dispatch."""
@@ -291,3 +300,12 @@ def _watch(what: str, task: asyncio.Task[None]) -> None:
     """Report a part that ended although it never should."""
     if not task.cancelled() and (error := task.exception()) is not None:
         incidents.report("part of the facade ended", error, part=what)
+
+
+async def _end_by(latest: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Take a step of the end, until a time of the loop: it has cancelled what it ends before it waits for anything."""
+    try:
+        async with asyncio.timeout_at(latest):
+            await step()
+    except (TimeoutError, StoreUnavailable):
+        _log.warning("the store did not answer at the end", step=getattr(step, "__qualname__", ""))

@@ -17,7 +17,7 @@ CONNECT_SECONDS = 3.0
 """To reach the database and log in: a host that drops packets is told from one that is slow."""
 COMMAND_SECONDS = 35.0
 """For one statement, on this side: above statement_timeout, for a database that answers nothing any more."""
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 """To say goodbye; then the socket is closed."""
 STATEMENTS_KEPT = 100
 """Prepared statements of a connection: more than this adapter has, so that none is prepared twice."""

@@ -42,6 +42,7 @@ class Readers:
                 except DRIVER_ERRORS as error:
                     if not lost(error):
                         raise unavailable(error) from None
+                    self._give_up_idle()
             try:
                 return await self._use(await self._connect(), work)
             except DRIVER_ERRORS as error:
@@ -52,8 +53,8 @@ class Readers:
     async def close(self) -> None:
         """Refuse further work, and close what is idle; what is in use is closed when it is given back."""
         self._closed = True
-        while (connection := self._pop()) is not None:
-            await close(connection)
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(close, idle))
 
     async def _use(self, connection: Connection, work: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
         try:
@@ -72,6 +73,11 @@ class Readers:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         return await self._connector.connect()
+
+    def _give_up_idle(self) -> None:
+        """Close what has been idle: where one was lost all are, and each would be found out by itself."""
+        while (connection := self._pop()) is not None:
+            connection.terminate()
 
     def _pop(self) -> Connection | None:
         while self._idle:

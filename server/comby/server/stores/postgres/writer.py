@@ -13,7 +13,7 @@ from comby.server.ports.errors import StoreError, StoreUnavailable
 from comby.server.ports.event_store import Verdict, Write
 from comby.server.stores.postgres.batch import Batch
 from comby.server.stores.postgres.command_rows import key_arguments, read_commands
-from comby.server.stores.postgres.connection import Connection, close
+from comby.server.stores.postgres.connection import CLOSE_SECONDS, Connection, close
 from comby.server.stores.postgres.connector import Connector
 from comby.server.stores.postgres.failures import DRIVER_ERRORS, lost, refuse_unstorable, unavailable
 from comby.server.stores.postgres.identity import recognise
@@ -62,11 +62,14 @@ class Writer:
         return self._sender if self.overheard else None
 
     async def close(self) -> None:
-        """Wait for the batch that is being written, and close the connection."""
-        async with self._lock:
-            self._closed = True
-            if self._connection is not None:
-                await close(self._connection)
+        """Wait a moment for the batch that is being written, and close the connection."""
+        self._closed = True
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS), self._lock:
+                if self._connection is not None:
+                    await close(self._connection)
+        except TimeoutError:
+            self._drop()
 
     async def _commit(self, pending: "_Pending") -> list[Verdict]:
         async with self._lock:
@@ -89,6 +92,8 @@ class Writer:
         """Send a batch again, by its number: what was decided is answered again, and what was not is decided now."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
             try:
                 verdicts = await self._append(await self._connected(), pending)
             except (*DRIVER_ERRORS, StoreUnavailable) as error:
