@@ -4,6 +4,7 @@ import ast
 import inspect
 import ipaddress
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -20,6 +21,7 @@ PREFIX = "COMBY_"
 DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_INTERNAL_LISTEN = "127.0.0.1:0"
 DEFAULT_STORE = "sqlite:///comby.db"
+MOST_PORT = 65_535
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s]*):[0-9]{1,5}|unix(-abstract)?:\S+")
 _config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
@@ -103,8 +105,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
-        if not _ADDRESS.fullmatch(self.listen):
-            raise ValueError(f"listen: {self.listen!r} is no address; write it as host:port")
+        _check_address("listen", self.listen)
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
@@ -112,8 +113,12 @@ class Settings(BaseSettings):
         internal = (self.internal_tls_certificate, self.internal_tls_key, self.internal_tls_ca)
         if any(internal) and not all(internal):
             raise ValueError("internal_tls_certificate, internal_tls_key and internal_tls_ca go together")
-        if not _ADDRESS.fullmatch(self.internal_listen):
-            raise ValueError(f"internal_listen: {self.internal_listen!r} is no address; write it as host:port")
+        _check_address("internal_listen", self.internal_listen)
+        if not self.internal_address and _is_everywhere(self.internal_listen):
+            raise ValueError(
+                f"internal_listen: {self.internal_listen} is every address of this machine: set internal_address to the one at which "
+                "the other instances reach it"
+            )
         if not any(internal) and not self.allow_insecure_public and not is_loopback(self.internal_listen):
             raise ValueError(
                 f"{self.internal_listen} can be reached by others: set internal_tls_certificate, internal_tls_key and internal_tls_ca, "
@@ -130,6 +135,8 @@ class Settings(BaseSettings):
         for file in (self.tls_certificate, self.tls_key, self.tls_client_ca, *internal, *self._broker_files()):
             if file is not None and not file.is_file():
                 raise ValueError(f"{file} is not a file")
+        _check_certificate("tls", self.tls_certificate, self.tls_key, self.tls_client_ca)
+        _check_certificate("internal_tls", *internal)
         if self.tls_certificate is None and not self.allow_insecure_public and not is_loopback(self.listen):
             raise ValueError(
                 f"{self.listen} can be reached by others: set tls_certificate and tls_key, or allow_insecure_public to serve it in the clear"
@@ -217,6 +224,34 @@ def is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_everywhere(listen: str) -> bool:
+    """Tell whether an address stands for all of the machine, so that it can not be told to others."""
+    host, colon, _ = listen.rpartition(":")
+    return bool(colon) and host.strip("[]") in ("", "0.0.0.0", "::")
+
+
+def _check_address(name: str, address: str) -> None:
+    """Raise ValueError for what is no address, and for a port that is none: the transport would take its last 16 bits."""
+    port = "" if address.startswith("unix") else address.rpartition(":")[2]
+    if not _ADDRESS.fullmatch(address) or (port and int(port) > MOST_PORT):
+        raise ValueError(f"{name}: {address!r} is no address; write it as host:port")
+
+
+def _check_certificate(name: str, certificate: Path | None, key: Path | None, authority: Path | None) -> None:
+    """Raise ValueError for files that no TLS can be made of; the transport would only say that the address can not be listened on."""
+    if certificate is None or key is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password="")
+        if authority is not None:
+            context.load_verify_locations(authority)
+    except (OSError, ValueError):  # the first is what TLS raises, too
+        raise ValueError(
+            f"{name}: the files are no certificate with its key, or no authority, in PEM without a password"
+        ) from None
 
 
 def shown_store(url: str) -> str:

@@ -154,5 +154,5 @@ def test_a_missing_file_is_neither_backed_up_nor_restored(url: str, copy: Path) 
 
 
 def test_a_store_in_memory_has_no_backup(copy: Path) -> None:
-    with pytest.raises(ValueError, match="memory"):
+    with pytest.raises(StoreIncompatible, match="memory"):
         backup("sqlite://:memory:", copy)

@@ -84,7 +84,7 @@ async def test_a_relative_file_lies_in_the_working_directory(tmp_path: Path, mon
 
 @pytest.mark.parametrize("wrong", ["postgresql://x", "sqlite:///", "sqlite://relative.db", "sqlite:"])
 async def test_another_url_is_refused(wrong: str) -> None:
-    with pytest.raises(ValueError, match="sqlite"):
+    with pytest.raises(StoreIncompatible, match="sqlite"):
         async with open_sqlite(wrong):
             pass
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from comby.server.ports.errors import StoreIncompatible
+
 PREFIX = "sqlite://"
 MEMORY = ":memory:"
 
@@ -22,23 +24,23 @@ class InMemory:
 def parse_url(url: str) -> InFile | InMemory:
     """Read `sqlite:///relative.db`, `sqlite:////absolute.db` or `sqlite://:memory:`.
 
-    Raises ValueError for anything else.
+    Raises StoreIncompatible for anything else.
     """
     rest = url.removeprefix(PREFIX)
     if rest == url:
-        raise ValueError(f"not a sqlite:// URL: {url}")
+        raise StoreIncompatible(f"not a sqlite:// URL: {url}")
     if rest == MEMORY:
         return InMemory()
     path = rest.removeprefix("/")
     if path == rest or not path:
-        raise ValueError(f"a file is named by three slashes (relative) or four (absolute): {url}")
+        raise StoreIncompatible(f"a file is named by three slashes (relative) or four (absolute): {url}")
     return InFile(Path(path))
 
 
 def parse_file_url(url: str) -> Path:
-    """Return the file of a store's URL. Raises ValueError for a store that has none."""
+    """Return the file of a store's URL. Raises StoreIncompatible for a store that has none."""
     match parse_url(url):
         case InFile(path):
             return path
         case InMemory():
-            raise ValueError("a store in memory can not be backed up or restored")
+            raise StoreIncompatible("a store in memory can not be backed up or restored")
