@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -17,6 +17,8 @@ from comby.server.ports.event_store import Fence
 from comby.server.ports.instance_store import Holding, InstanceStore, Membership
 
 _log = structlog.get_logger("comby.ownership")
+OWN = "#"
+"""Between a name that two instances have and what tells this one apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class SharedOwnership(Ownership):
             return ""
         for one in self._membership.instances:
             if one.instance_id == ownership.owner:
-                return one.address if one.live else ""
+                return one.address if one.live and one.address != self.this.address else ""
         return ""
 
     def suspicious(self, partition: int) -> bool:
@@ -168,6 +170,16 @@ class SharedOwnership(Ownership):
             duties=self._duties,
         )
 
+    def _take_own_name(self) -> None:
+        """Tell this instance from another one of its name, which took it for one that has ended, and forgot it: else each would forget the other."""
+        this = self.this
+        if OWN not in this.name:
+            self.this = replace(this, name=f"{this.name}{OWN}{this.instance_id}")
+        _log.warning(
+            "this instance was forgotten: another one of its name has joined, or it was silent for a day",
+            name=self.this.name,
+        )
+
     async def _round(self) -> None:
         async with self._turn:
             if not self._left:
@@ -179,6 +191,7 @@ class SharedOwnership(Ownership):
         self._membership = membership
         if not any(one.instance_id == self.this.instance_id for one in membership.instances):
             self._lose(list(self._held))
+            self._take_own_name()
             await self._register()
             self._woken.set()
             return
