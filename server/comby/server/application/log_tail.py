@@ -75,17 +75,26 @@ class LogTail:
         if events and events[0].position == self.level.position + 1:
             self._append(EventPage(events, events[-1].position))
 
+    def hint(self, position: Position) -> None:
+        """Have the store looked at soon, where the log is said to have come to a position."""
+        if position > self.level.position:
+            self._bus.hear(position)
+
+    def remembers(self, after: Position) -> bool:
+        """Tell whether what comes after a position is in memory."""
+        return after >= self._start
+
     async def page(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> EventPage:
         """Return matching events after a position, from memory where it reaches back that far. Raises
         StoreUnavailable."""
-        if after < self._start:
+        if not self.remembers(after):
             return await self._events.read(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
         places, through = self._places(after, filter, limit, max_bytes)
         return EventPage([self._ring[place] for place in places], through)
 
     async def elements(self, after: Position, filter: EventFilter, *, limit: int, max_bytes: int) -> ElementPage:
         """Return the same as bytes for a stream; see EventStore.read_elements. Raises StoreUnavailable."""
-        if after < self._start:
+        if not self.remembers(after):
             return await self._events.read_elements(after=after, filter=filter, limit=limit, max_bytes=max_bytes)
         places, through = self._places(after, filter, limit, max_bytes)
         return ElementPage(b"".join([self._element(place) for place in places]), len(places), through)

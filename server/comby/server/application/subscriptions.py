@@ -73,14 +73,16 @@ class Subscriptions:
             head = await self._events.head()
             cursor = await self._start(request, head)
             yield Confirmed(str(uuid4()), self._events.identity, head, cursor)
-            async for message in self._follow(cursor, filter, request.heartbeat):
+            self._tail.hint(head)
+            async for message in self._follow(cursor, head, filter, request.heartbeat):
                 yield message
         finally:
             self._open -= 1
 
     async def _follow(
-        self, cursor: Position, filter: EventFilter, heartbeat: float
+        self, cursor: Position, head: Position, filter: EventFilter, heartbeat: float
     ) -> AsyncIterator[SubscriptionMessage]:
+        """Yield what comes after a position. It has caught up where it has come to the head of which the subscriber was told."""
         clock = asyncio.get_running_loop().time
         told = clock()
         live = False
@@ -88,21 +90,22 @@ class Subscriptions:
         pages = ReadAhead(self._tail, filter, self._limits)
         try:
             while not stopping.done():
-                page = await self._page(pages, cursor)
+                due = max(0.0, told + heartbeat - clock())
+                page = await self._page(pages, cursor, stopping, due)
                 if page is not None:
                     cursor = page.through
                     if page.count:
                         yield EventBatch(page.elements, page.count)
                         told = clock()
-                    if cursor < self._tail.level.position:
-                        if clock() - told >= heartbeat:
-                            yield Checkpoint(cursor)
-                            told = clock()
-                        continue
-                    if not live:
-                        live = True
-                        yield CaughtUp(cursor)
+                if page is None or cursor < self._tail.level.position:
+                    if clock() - told >= heartbeat:
+                        yield Checkpoint(cursor)
                         told = clock()
+                    continue
+                if not live and cursor >= head:
+                    live = True
+                    yield CaughtUp(cursor)
+                    told = clock()
                 if not await self._wait(cursor, stopping, max(0.0, told + heartbeat - clock())):
                     yield Checkpoint(cursor)
                     told = clock()
@@ -111,11 +114,13 @@ class Subscriptions:
             stopping.cancel()
             pages.close()
 
-    async def _page(self, pages: ReadAhead, cursor: Position) -> ElementPage | None:
+    async def _page(
+        self, pages: ReadAhead, cursor: Position, stopping: asyncio.Task[Any], seconds: float
+    ) -> ElementPage | None:
         try:
-            return await pages.page(cursor)
+            return await pages.page(cursor, stop=stopping, seconds=seconds)
         except StoreUnavailable:
-            await asyncio.sleep(STORE_RETRY)
+            await asyncio.wait((stopping,), timeout=min(STORE_RETRY, seconds))
             return None
 
     async def _wait(self, cursor: Position, stopping: asyncio.Task[Any], seconds: float) -> bool:
