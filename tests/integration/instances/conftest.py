@@ -48,15 +48,15 @@ def controls() -> Controls:
 
 @pytest.fixture
 def join(url: str, controls: Controls) -> Join:
-    """Serve one more instance, with settings."""
+    """Serve one more instance, with settings, and with another projection as `totals`."""
 
     @asynccontextmanager
     async def joining(**settings: Any) -> AsyncIterator[Served]:
-        chosen = Settings(
-            app="bank:app", listen="127.0.0.1:0", store=url, limits=LIMITS, shutdown_grace=1.0, **settings
-        )
+        totals = settings.pop("totals", None)
+        given = {"limits": LIMITS, **settings}
+        chosen = Settings(app="bank:app", listen="127.0.0.1:0", store=url, shutdown_grace=1.0, **given)
         async with (
-            running(bank(controls), chosen) as server,
+            running(bank(controls, totals=totals), chosen) as server,
             grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel,
         ):
             yield Served(OverGrpc(channel), server.facade, channel)

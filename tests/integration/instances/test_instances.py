@@ -20,7 +20,7 @@ from tests.contract.facade.bank_calls import account, executed, new_id, opened, 
 from tests.contract.facade.driver import Sent
 from tests.domains.bank.v1.bank_pb2 import Deposit, DepositAtGate
 from tests.domains.controls import Controls
-from tests.integration.instances.conftest import Join, Served
+from tests.integration.instances.conftest import LIMITS, Join, Served
 
 SETTLING_SECONDS = 15.0
 
@@ -126,6 +126,19 @@ async def test_a_command_that_nobody_can_read_holds_its_aggregate_up_until_it_is
         await owner.driver.cancel(vanished.key.request_id)
         assert Stage.EXECUTED == (await owner.driver.wait(behind.request_id, Stage.EXECUTED)).stage
         assert 3 == (await executed(owner.driver, Deposit(account_id=account_id, amount=1, seq=3))).version
+
+
+async def test_very_many_behind_a_command_that_nobody_can_read_hold_up_no_other_aggregate(join: Join, url: str) -> None:
+    """Seen failing: they were all that was ever read of the open commands."""
+    few = replace(LIMITS, claimed_commands=10)
+    async with join(limits=few) as owner, open_store(url) as elsewhere:
+        account_id, other_id = await opened(owner.driver), await opened(owner.driver)
+        vanished = replace(deposit(account_id, seq=0), type="Bank.Vanished")
+        behind = [AcceptCommand(command=deposit(account_id, seq=0)) for _ in range(2 * few.claimed_commands)]
+        after = AcceptCommand(command=deposit(other_id, seq=0))
+        await elsewhere.events.commit([AcceptCommand(command=vanished), *behind, after])
+        assert Stage.EXECUTED == (await owner.driver.wait(after.command.key.request_id, Stage.EXECUTED)).stage
+        assert 3 == (await executed(owner.driver, Deposit(account_id=other_id, amount=1))).version
 
 
 def deposit(account_id: str, *, seq: int) -> NewCommand:

@@ -7,25 +7,31 @@ from typing import Any
 
 import pytest
 
-from comby.server import Facade
+from comby.server import Facade, Recorded, Rows, projects
 from comby.server.application import executor
 from comby.server.application.errors import AggregateNotFound
 from comby.server.application.limits import Limits
 from comby.server.application.requests import QueryRequest, Receipt, Stage
 from comby.server.bootstrap import open_store
 from comby.server.domain.identity import Version
+from comby.server.domain.rejections import Rejected
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import FinishCommand
+from tests.domains.bank.aggregates import AccountAggregate
 from tests.domains.bank.app import bank
+from tests.domains.bank.handlers import Totals
 from tests.domains.bank.v1.bank_pb2 import (
     Account,
+    AccountOpened,
     CloseAccount,
     Deposit,
     DepositAtGate,
     GetAccount,
     OpenAccount,
     OpenVault,
+    Total,
     WatchAccount,
+    Withdraw,
 )
 from tests.domains.controls import Controls, Gate
 from tests.unit.application.bank_commands import CONTEXT, dispatch, do
@@ -309,3 +315,76 @@ async def test_a_store_that_is_away_at_the_end_keeps_nobody_from_ending() -> Non
             events.away = True
         assert events.refused
         assert [] == [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+async def test_an_outcome_that_can_not_be_written_is_a_failure_of_its_command_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen failing: its aggregate took no command any more."""
+
+    def take_out(self: AccountAggregate, amount: int) -> None:
+        raise Rejected("NOT_TODAY", why="\ud800")
+
+    async with open_store("sqlite://:memory:") as store:
+        facade = Facade("bank", store, Limits(attempts=1))
+        bank(Controls())(facade)
+        async with facade:
+            account_id = (await do(facade, OpenAccount(owner="ada"))).aggregate_id
+            with monkeypatch.context() as patch:
+                patch.setattr(AccountAggregate, "take_out", take_out)
+                assert Stage.PARKED == (await do(facade, Withdraw(account_id=account_id, amount=1))).stage
+            assert Stage.EXECUTED == (await do(facade, Deposit(account_id=account_id, amount=1))).stage
+
+
+class FailsOnce:
+    """A store's room one method of which finds the store away the first time."""
+
+    def __init__(self, room: Any, method: str) -> None:
+        self._room = room
+        self._method = method
+        self.failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._method or self.failed:
+            return getattr(self._room, name)
+
+        async def failing(*args: Any, **kwargs: Any) -> Any:
+            self.failed = True
+            raise StoreUnavailable("away")
+
+        return failing
+
+
+async def test_a_rebuild_takes_over_although_the_store_is_away_at_that_moment() -> None:
+    """Seen failing: it never did, and no other could be begun."""
+    async with open_store("sqlite://:memory:") as store, asyncio.timeout(30):
+        checkpoints = FailsOnce(store.checkpoints, "switch")
+        facade = Facade("bank", replace(store, checkpoints=checkpoints))  # type: ignore[arg-type]
+        bank(Controls())(facade)
+        async with facade:
+            await do(facade, OpenAccount(owner="ada"))
+            await facade.rebuild_projection("totals")
+            while [(2, None)] != [(one.generation, one.rebuilding) for one in await facade.consumers()]:
+                await asyncio.sleep(0.01)
+            assert checkpoints.failed
+
+
+class LongKeys(Totals):
+    """Puts its rows under what the owner is called."""
+
+    @projects(AccountOpened)
+    async def opened(self, recorded: Recorded[AccountOpened], rows: Rows[Total]) -> None:
+        rows.put(recorded.event.owner, Total(owner="x"))
+
+
+async def test_a_row_that_can_not_be_stored_is_a_failure_of_its_projection_alone() -> None:
+    """Seen failing on PostgreSQL: it failed all that was in its batch, again and again, and nobody was told of what."""
+    controls = Controls()
+    async with open_store("sqlite://:memory:") as store, asyncio.timeout(30):
+        facade = Facade("bank", store)
+        bank(controls, totals=LongKeys(controls))(facade)
+        async with facade:
+            await do(facade, OpenAccount(owner="x" * 1_001))
+            while (await facade.consumers())[0].failure is None:
+                await asyncio.sleep(0.01)
+            assert Stage.EXECUTED == (await do(facade, OpenAccount(owner="ada"))).stage

@@ -17,6 +17,7 @@ from comby.server.application.pending import Pending
 from comby.server.application.receipts import receipt_of
 from comby.server.application.same_command import same_command
 from comby.server.application.tokens import ConsistencyTokens
+from comby.server.domain.identity import AggregateKey
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import AcceptCommand, CommandAccepted, CommandKnown, Verdict
 
@@ -58,6 +59,10 @@ class Acceptance:
         pending.fence = self._ownership.fence(pending.new.partition)
         return self._lanes.enqueue(pending)
 
+    def storing(self, aggregate: AggregateKey) -> bool:
+        """Tell whether commands of an aggregate are being stored, or were and are not executed yet."""
+        return self._lanes.backlog(aggregate)
+
     def watch_age(self, pending: Pending) -> None:
         """Store a command after all if it has to wait too long before it begins."""
         self._young.append(pending)
@@ -96,6 +101,18 @@ class Acceptance:
         for queued in self._lanes.take_transient(pending.aggregate):
             self.accept(queued)
 
+    def _put_behind(self, pending: Pending) -> None:
+        """See to it that a command stays behind the one in hand, which came before it: where instances share the work that one may be found to
+        have to wait, and be stored after all."""
+        in_hand = self._lanes.in_hand(pending.aggregate)
+        if in_hand is None or in_hand is pending or in_hand.fence is None:
+            return
+        if in_hand.behind is None:
+            in_hand.behind = set()
+        in_hand.behind.add(pending.key)
+        if not (pending.durable or in_hand.durable):
+            self.store_now(in_hand)
+
     def accept_in_order(self, pending: Pending) -> None:
         """Store a command; those of its aggregate that wait unstored before it are stored before it."""
         self._accept_transients(pending)
@@ -103,6 +120,7 @@ class Acceptance:
 
     def accept(self, pending: Pending) -> None:
         """Store a command; nothing of its aggregate overtakes it meanwhile."""
+        self._put_behind(pending)
         self._lanes.begin_accept(pending.aggregate)
         self._queue.submit(AcceptCommand(command=pending.new)).add_done_callback(partial(self._accepted, pending))
 
@@ -143,7 +161,9 @@ class Acceptance:
     def give_back(self, pending: Pending) -> None:
         """Give a command that is not executed here back to the store, or store it."""
         if pending.durable:
+            self._put_behind(pending)
             self._in_flight.put_aside(pending)
             self._in_flight.on_room()
         else:
+            pending.claimed = True  # what came after it here may have begun before it is stored
             self.accept(pending)

@@ -181,6 +181,8 @@ class CommitQueue:
         except StoreUnavailable as error:
             return [error] * len(writes)
         except Exception as error:
+            if isinstance(error, ValueError) and len(writes) > 1:  # one of them can not be stored: the others can
+                return [verdict for write in writes for verdict in await self._commit([write])]
             incidents.report("commit failed", error, requests=len(writes))
             return [StoreUnavailable()] * len(writes)
 

@@ -100,7 +100,7 @@ class Executor:
         settle: Callable[[Pending, Settlement], None],
         comes_first: Callable[[Pending], Awaitable[bool]],
     ) -> None:
-        """`comes_first` tells whether all open commands of a command's aggregate are known here, where they stand behind it."""
+        """`comes_first` tells whether no open command of a command's aggregate comes before it."""
         self._comes_first = comes_first
         self._decider = decider
         self._queue = queue
@@ -121,12 +121,13 @@ class Executor:
             return False
         try:
             decision = self._decider.decide_at_once(pending)
+            if decision is None:
+                return False
+            finish = _finish(pending, decision)
         except (Exception, HandlerInterrupted) as error:
             pending.failed = error
             return False
-        if decision is None:
-            return False
-        self._queue.write(_finish(pending, decision), _Begun(self, pending, decision, ended).told)
+        self._queue.write(finish, _Begun(self, pending, decision, ended).told)
         return True
 
     def end(
@@ -222,6 +223,9 @@ class Executor:
         while True:
             decision = await self._decider.decide(pending)
             await _stored_meanwhile(pending)
+            if pending.accepting is not None and not await self._may_finish(pending):
+                self._forget(pending)
+                return Settlement(returned=True)
             verdict = await self._queue.submit(_finish(pending, decision))
             if isinstance(verdict, Behind) and pending.fence is not None and await self._comes_first(pending):
                 pending.fence = replace(pending.fence, first=True)
@@ -235,6 +239,10 @@ class Executor:
                 await asyncio.sleep(RETRY_BASE * random.uniform(1.0, 3.0))
             else:
                 await asyncio.sleep(0.001 * 2 ** min(tries, 6) * random.random())
+
+    async def _may_finish(self, pending: Pending) -> bool:
+        """Tell whether a command that was stored while it ran may end: the store asks only of those that begin whether older ones wait."""
+        return not pending.durable or pending.fence is None or await self._comes_first(pending)
 
     def _settlement(self, pending: Pending, decision: Decision, verdict: Verdict) -> Settlement | None:
         """Turn a verdict into the command's end; None after a conflict: what it rested on is forgotten, so it is

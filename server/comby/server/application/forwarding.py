@@ -12,6 +12,7 @@ from comby.server.application.limits import Limits
 from comby.server.application.ownership import Ownership
 from comby.server.application.pending import Pending
 from comby.server.application.requests import CommandRequest, Receipt, Stage
+from comby.server.domain.identity import AggregateKey
 from comby.server.ports.peers import PeerUnreachable
 
 ANSWER_MARGIN = 0.05
@@ -40,26 +41,34 @@ class Forwarding:
         self._spawn = spawn
         self._tell_end = tell_end
         self._limits = limits
+        self._sent: dict[AggregateKey, list[Pending]] = {}
+        """What waits for the answer of an owner, by aggregate and in the order in which it came."""
 
     def send_to_owner(self, pending: Pending, request: CommandRequest) -> None:
-        """Forward a command to the instance that owns it; store it where nobody does, or where it was forwarded already."""
+        """Forward a command to the instance that owns it; store it where nobody does, where it was forwarded already, and behind others of its
+        aggregate that are being stored here."""
         address = self._ownership.address_of(pending.new.partition)
-        if request.forwarded or not address:
+        if request.forwarded or not address or self._acceptance.storing(pending.aggregate):
             self._acceptance.accept(pending)
         else:
             pending.forwarded = address
+            self._sent.setdefault(pending.aggregate, []).append(pending)
+            self._in_flight.forwarded += 1
             self._spawn(self._forward(pending, request, address))
 
     def store(self, pending: Pending) -> None:
-        """Wait for the owner no longer: store the command, which is the same one if it is there already."""
-        pending.forwarded = ""
-        self._acceptance.accept(pending)
+        """Wait for the owner no longer: store the command, and all of its aggregate that wait for one, in their order. They are the same ones where
+        the store has them already."""
+        for one in self._sent.pop(pending.aggregate, ()):
+            one.forwarded = ""
+            self._in_flight.forwarded -= 1
+            self._acceptance.accept(one)
 
     def reroute(self) -> None:
         """Store the commands that were forwarded to an instance that does not own them any more: the present owner finds them."""
-        for pending in self._in_flight:
-            if pending.forwarded and self._ownership.address_of(pending.new.partition) != pending.forwarded:
-                self.store(pending)
+        for first, *_ in list(self._sent.values()):
+            if self._ownership.address_of(first.new.partition) != first.forwarded:
+                self.store(first)
 
     async def _forward(self, pending: Pending, request: CommandRequest, address: str) -> None:
         try:
@@ -84,6 +93,11 @@ class Forwarding:
         if not (pending.forwarded and self._in_flight.has(pending)):
             return
         pending.forwarded = ""
+        self._in_flight.forwarded -= 1
+        sent = self._sent[pending.aggregate]
+        sent.remove(pending)
+        if not sent:
+            del self._sent[pending.aggregate]
         self._in_flight.leave(pending)
         if settlement.receipt is not None and settlement.receipt.stage is Stage.ACCEPTED:
             self._in_flight.open.reopen(pending.key.tenant_id)

@@ -16,7 +16,7 @@ from comby.server.ports.checkpoint_store import (
     Consumer,
 )
 from comby.server.ports.event_store import EventFilter, StoredEvent
-from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore
+from comby.server.ports.read_model_store import DeleteRow, PutRow, ReadModelStore, refuse_long_key
 
 
 def model_of(name: str, generation: int) -> str:
@@ -43,7 +43,8 @@ class RowChanges:
         return None if stored is None else self._projection.row_type.FromString(stored.row)
 
     def put(self, key: str, row: Message) -> None:
-        """Write a row."""
+        """Write a row. Raises ValueError for a key that is too long."""
+        refuse_long_key(key)
         self._changed[key] = _copy(row)
 
     def delete(self, key: str) -> None:

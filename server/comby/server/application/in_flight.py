@@ -40,13 +40,16 @@ class InFlight:
         self._movements: Movements | None = None
         self._exact = False
         self._expected: set[asyncio.Future[Verdict]] = set()
+        self.forwarded = 0
+        """How many of them wait for the answer of another instance, which executes them."""
         self.open = OpenCommands(limits)
         self.overflow = False
         self.crowded = False
         self.on_room: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
-        return len(self._commands)
+        """Count those that are to be executed here: only these take room."""
+        return len(self._commands) - self.forwarded
 
     def __iter__(self) -> Iterator[Pending]:
         return iter(list(self._commands.values()))
@@ -127,7 +130,7 @@ class InFlight:
 
     def tell_room(self) -> None:
         """Have stored commands claimed, where some wait for room and there is much of it."""
-        if (self.overflow or self.crowded) and len(self._commands) < max(1, self._limits.claimed_commands // 2):
+        if (self.overflow or self.crowded) and len(self) < max(1, self._limits.claimed_commands // 2):
             self.on_room()
 
     @contextmanager

@@ -38,7 +38,17 @@ class Lane:
             while place and not _comes_before(self.queue[place - 1], pending):
                 place -= 1
         self.queue.insert(place, pending)
-        self.durable += pending.durable
+        self.count(pending)
+
+    def count(self, pending: Pending) -> None:
+        """Count a stored command that is to be executed."""
+        pending.counted = pending.durable
+        self.durable += pending.counted
+
+    def discount(self, pending: Pending) -> None:
+        """Count it no longer; one that was stored only meanwhile was not counted."""
+        self.durable -= pending.counted
+        pending.counted = False
 
 
 class Lanes:
@@ -81,9 +91,14 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None and key not in self._begun:
             self._begun[key] = pending
-            if self._begin(pending, self._ended):
+            begun = False
+            try:
+                begun = self._begin(pending, self._ended)
+            finally:
+                if not begun:
+                    del self._begun[key]
+            if begun:
                 return True
-            del self._begun[key]
         if lane is None:
             lane = self._lanes[key] = Lane()
         lane.put(pending)
@@ -99,7 +114,7 @@ class Lanes:
             if lane is None:
                 lane = self._lanes[key] = Lane()
             lane.queue.appendleft(pending)
-            lane.durable += pending.durable
+            lane.count(pending)
         if lane is not None and lane.queue:
             self._go_on(key, lane)
         elif lane is not None:
@@ -129,9 +144,9 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None or not lane.queue:
             return []
-        taken = [pending for pending in lane.queue if not pending.durable]
+        taken = [pending for pending in lane.queue if not pending.durable and pending.accepting is None]
         if taken:
-            lane.queue = deque(pending for pending in lane.queue if pending.durable)
+            lane.queue = deque(pending for pending in lane.queue if pending.durable or pending.accepting is not None)
         return taken
 
     def take_queued(self, partitions: Collection[int]) -> list[Pending]:
@@ -140,10 +155,16 @@ class Lanes:
         for key, lane in list(self._lanes.items()):
             if lane.queue and lane.queue[0].new.partition in partitions:
                 taken += lane.queue
-                lane.durable -= sum(pending.durable for pending in lane.queue)
+                for pending in lane.queue:
+                    lane.discount(pending)
                 lane.queue.clear()
                 self._drop_if_idle(key, lane)
         return taken
+
+    def in_hand(self, key: AggregateKey) -> Pending | None:
+        """Return the command of an aggregate that has begun, if there is one."""
+        lane = self._lanes.get(key)
+        return self._begun.get(key) or (lane.running if lane is not None else None)
 
     async def drained_of(self, partitions: Collection[int]) -> None:
         """Wait until no command of some partitions runs."""
@@ -176,9 +197,8 @@ class Lanes:
             while lane.queue:
                 pending = lane.queue.popleft()
                 lane.running = pending
-                counted = pending.durable
                 await self._execute(pending)
-                lane.durable -= counted
+                lane.discount(pending)
                 lane.running = None
         finally:
             lane.task = None

@@ -75,9 +75,9 @@ class Waiter:
 @dataclass(slots=True, eq=False)
 class Pending:
     """A command in this process. `durable` once its row is stored, as `accept_seq` in the order of acceptance; `suspect` if it may have
-    ended the process before; `claimed` if it came from the store, where another instance may have put it.
+    ended the process before; `claimed` if it came from the store, where another instance may have put it, or was given back to it: it does not stand where it came.
 
-    `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `started` while an attempt is counted that has not failed. `accepting` is the verdict on storing it while it runs. `settled` is set once it is stored or has left.
+    `forwarded` is the address of the owner whose answer is awaited. `fence` is under which ownership it was queued. `started` while an attempt is counted that has not failed. `accepting` is the verdict on storing it while it runs; `behind` are those that stood behind it in its lane and were left to the store. `counted` while its lane counts it among its stored ones. `settled` is set once it is stored or has left.
     """
 
     key: CommandKey
@@ -96,6 +96,8 @@ class Pending:
     started: bool = False
     waiters: list[Waiter] = field(default_factory=list)
     accepting: asyncio.Future[Verdict] | None = None
+    behind: set[CommandKey] | None = None
+    counted: bool = False
     settled: asyncio.Event | None = None
     failed: BaseException | None = None
 

@@ -20,6 +20,8 @@ from comby.server.ports.checkpoint_store import Consumer
 from comby.server.ports.errors import StoreUnavailable
 
 _log = structlog.get_logger("comby.projections")
+SWITCH_SECONDS = 0.5
+"""Between tries to switch to a rebuilt generation while the store is away."""
 WATCH_SECONDS = 0.02
 """Between looks at the checkpoint of a projection that runs elsewhere, while somebody waits for it."""
 SAVE_SECONDS = 0.1
@@ -43,6 +45,7 @@ class Projections:
         self._registry = parts.registry
         self._live: dict[str, Generation] = {}
         self._building: dict[str, Generation] = {}
+        self._left: set[tuple[str, int]] = set()
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self._switches: dict[Generation, asyncio.Task[None]] = {}
         self._drops: set[asyncio.Task[None]] = set()
@@ -74,14 +77,16 @@ class Projections:
         live = next((row for row in rows if row.live), None) or await self._create(projection, 1, live=True)
         newest = await self._newest(projection, live, rows) if owned else next(iter(rows[-1:]), live)
         before = self._live.get(name)
-        generation = self._live[name] = self._in_line(before, projection, live, run=owned)
+        run = owned and self._may_write(projection, live)
+        generation = self._live[name] = self._in_line(before, projection, live, run=run)
         if owned and generation is not before:  # whoever switched to it may have ended before the old rows were gone
             self._drop_before(generation)
         if newest.live:
             self._building.pop(name, None)
             return
-        new = self._building[name] = self._in_line(current, projection, newest, run=owned)
-        if owned:
+        run = owned and self._may_write(projection, newest)
+        new = self._building[name] = self._in_line(current, projection, newest, run=run)
+        if run:
             self._switches[new] = asyncio.get_running_loop().create_task(self._switch_when_ready(new))
 
     async def _newest(self, projection: Projection[Any], live: Consumer, rows: list[Consumer]) -> Consumer:
@@ -98,6 +103,21 @@ class Projections:
         if kept[-1] is live and self._outdated(projection, live):
             return await self._create(projection, live.generation + 1, live=False)
         return kept[-1]
+
+    def _may_write(self, projection: Projection[Any], row: Consumer) -> bool:
+        """Tell whether this version may write rows: those of a newer one, which another instance has or had, would be made wrong by it."""
+        if row.version <= projection.version:
+            return True
+        left = (row.name, row.generation)
+        if left not in self._left:
+            self._left.add(left)
+            _log.warning(
+                "projection is left to a newer version",
+                projection=row.name,
+                generation=row.generation,
+                version=row.version,
+            )
+        return False
 
     def _outdated(self, projection: Projection[Any], row: Consumer) -> bool:
         """Tell whether rows were made by another version; among several instances only a newer one decides that."""
@@ -258,8 +278,7 @@ class Projections:
         while new.follower.position < self._live[name].follower.position:
             await new.follower.reached(self._live[name].follower.position)
         old = self._live[name]
-        await new.save_position()
-        await self._store.checkpoints.switch(name, generation=new.number)
+        await self._switch(new)
         while new.follower.position < old.follower.position:  # nobody who was covered by the old one may be uncovered
             await new.follower.reached(old.follower.position)
         self._live[name] = new
@@ -268,6 +287,17 @@ class Projections:
         self._stop(old)
         _log.info("projection rebuilt", projection=name, generation=new.number)
         self._drop_before(new)
+
+    async def _switch(self, new: Generation) -> None:
+        """Make a generation the live one in the store, as soon as that is there; it may be told so more than once."""
+        while True:
+            try:
+                await new.save_position()
+                await self._store.checkpoints.switch(new.projection.name, generation=new.number)
+            except StoreUnavailable:
+                await asyncio.sleep(SWITCH_SECONDS)
+            else:
+                return
 
     def _drop_before(self, live: Generation) -> None:
         """Delete the rows of all generations before one; soon, and where others may still read them, after a while."""

@@ -180,14 +180,20 @@ class Runtime:
         return self.ownership.owns(partition_of(key))
 
     async def _comes_first(self, pending: Pending) -> bool:
-        """Tell whether every open command of an aggregate came to this process itself: its lane has them behind the one that runs.
+        """Tell whether no open command of an aggregate comes before one that runs: those that came to this process itself stand behind it.
 
         One that was claimed meanwhile stands there too, but another instance may have accepted it before.
         """
         limit = self._limits.claimed_commands
         keys = await self._store.commands.open_keys_of_aggregate(pending.aggregate, due=now_micros(), limit=limit)
-        behind = [self.commands.in_flight.get(key) for key in keys]
-        return len(keys) < limit and all(one is not None and not one.claimed for one in behind)
+        behind = pending.behind or ()
+        for key in keys:
+            if key == pending.key:
+                return True
+            one = self.commands.in_flight.get(key)
+            if key not in behind and (one is None or one.claimed):
+                return False
+        return len(keys) < limit
 
     def _settle(self, pending: Pending, settlement: Settlement) -> None:
         self.commands.settle(pending, settlement)

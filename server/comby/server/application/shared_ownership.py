@@ -189,6 +189,7 @@ class SharedOwnership(Ownership):
         began = asyncio.get_running_loop().time()
         membership = await self._instances.beat(self.this.instance_id, lease=self._limits.lease)
         self._membership = membership
+        self._handover.seen(membership)  # before anything is awaited: who owns what is asked for each command
         if not any(one.instance_id == self.this.instance_id for one in membership.instances):
             self._lose(list(self._held))
             self._take_own_name()
@@ -213,7 +214,6 @@ class SharedOwnership(Ownership):
                 {one: found.epoch for one, found in taken.items()},
                 unclean={one for one, found in taken.items() if found.unclean},
             )
-        self._handover.seen(membership)
         surplus = [one for one in planned.give if one in self._held]
         if surplus and (self._giving is None or self._giving.done()):
             self._giving = asyncio.get_running_loop().create_task(self._give_back(surplus))

@@ -11,6 +11,15 @@ from dataclasses import dataclass, field
 
 from comby.server.domain.identity import Version
 
+LONGEST_KEY = 1_000
+"""Bytes of a row's key: in PostgreSQL it has to fit beside an indexed value in a third of a page of the index."""
+
+
+def refuse_long_key(key: str) -> None:
+    """Raise ValueError for a key that not every store can hold."""
+    if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
+        raise ValueError(f"a row's key has more than {LONGEST_KEY} bytes")
+
 
 @dataclass(slots=True)
 class PutRow:

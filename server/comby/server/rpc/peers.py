@@ -24,8 +24,8 @@ from comby.server.rpc.wire import length_delimited
 
 _log = structlog.get_logger("comby.peers")
 _COMMANDS_FIELD = instance_service_pb2.ForwardCommandsRequest.COMMANDS_FIELD_NUMBER
-ENDING = frozenset({"SHUTTING_DOWN", "STORE_UNAVAILABLE"})
-"""Refusals after which somebody else may take the command."""
+NOT_THERE = frozenset({"SHUTTING_DOWN", "STORE_UNAVAILABLE", "UNKNOWN_TYPE", "INVALID_MESSAGE"})
+"""Refusals after which somebody else may take the command: the other instance ends, or is of another version, for this one has admitted it."""
 
 
 class GrpcPeers(Peers[CommandRequest, Receipt]):
@@ -38,7 +38,14 @@ class GrpcPeers(Peers[CommandRequest, Receipt]):
 
     async def dispatch(self, address: str, request: CommandRequest) -> Receipt:
         link = self._links.get(address)
-        if link is None or link.broken:
+        if link is not None and link.broken:
+            await asyncio.sleep(
+                0
+            )  # what was sent on it before is told so first, and must not be overtaken on a new one
+            if self._links.get(address) is link:
+                del self._links[address]
+            raise PeerUnreachable
+        if link is None:
             link = self._links[address] = Link(address, self._channel(address))
         return await link.send(request)
 
@@ -87,6 +94,7 @@ class Link:
         self._more = asyncio.Event()
         self._answers: dict[int, asyncio.Future[Receipt]] = {}
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(lambda ended: self._fail())  # it may be cancelled before it begins
 
     async def send(self, request: CommandRequest) -> Receipt:
         """Send a command and return its receipt. Raises PeerUnreachable or what the other instance refuses it with."""
@@ -107,6 +115,7 @@ class Link:
     async def closed(self) -> None:
         """Wait until it is closed."""
         await asyncio.gather(self._task, return_exceptions=True)
+        await self._channel.close()
 
     async def _run(self) -> None:
         writing: asyncio.Task[None] | None = None
@@ -119,14 +128,17 @@ class Link:
         except aio.AioRpcError as error:
             _log.warning("instance not reached", address=self._address, code=error.code().name)
         finally:
-            self.broken = True
             if writing is not None:
                 writing.cancel()
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(PeerUnreachable())
-            self._answers.clear()
+            self._fail()
             await self._channel.close()
+
+    def _fail(self) -> None:
+        self.broken = True
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(PeerUnreachable())
+        self._answers.clear()
 
     async def _write(self, call: aio.StreamStreamCall[bytes, bytes]) -> None:
         while True:
@@ -143,7 +155,7 @@ class Link:
             answer.set_result(_receipt(outcome))
             return
         error = _error(outcome.refused)
-        if error.domain == FACADE_DOMAIN and error.reason in ENDING:
+        if error.domain == FACADE_DOMAIN and error.reason in NOT_THERE:
             answer.set_exception(PeerUnreachable())
         else:
             answer.set_exception(error)

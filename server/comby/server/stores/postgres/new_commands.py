@@ -9,9 +9,8 @@ from comby.server.domain.identity import AggregateKey, Position, Version
 from comby.server.ports.command_store import NewCommand
 from comby.server.ports.contradictions import versions_after
 from comby.server.ports.event_store import Committed, Fence, FinishCommand, Verdict, Write
-from comby.server.ports.read_model_store import PutRow
+from comby.server.ports.read_model_store import PutRow, refuse_long_key
 from comby.server.stores.postgres.literals import Argument, Record, numbers, quoted, records
-from comby.server.stores.postgres.row_changes import refuse_long_key
 from comby.server.stores.postgres.row_entries import joined
 
 

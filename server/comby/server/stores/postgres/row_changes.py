@@ -3,18 +3,9 @@
 from collections.abc import Set
 from typing import Any
 
-from comby.server.ports.read_model_store import DeleteRow, PutRow
+from comby.server.ports.read_model_store import DeleteRow, PutRow, refuse_long_key
 from comby.server.stores.postgres.literals import Argument, columns, numbers, quoted, texts
 from comby.server.stores.postgres.row_entries import joined
-
-LONGEST_KEY = 1_000
-"""Bytes of a row's key: it has to fit beside an indexed value in a third of a page of the index."""
-
-
-def refuse_long_key(key: str) -> None:
-    """Raise ValueError for a key that no index can hold."""
-    if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
-        raise ValueError(f"a row's key has more than {LONGEST_KEY} bytes")
 
 
 class RowChanges:
