@@ -55,7 +55,7 @@ class Claims:
 
     async def recover(self) -> None:
         """Take in what was open when the process started; those that were begun before may be what it ended of."""
-        await self._bus.in_flight.count(self._commands.count_open, alone=True)
+        await self._bus.in_flight.count(self._commands.count_open, alone=self._ownership.partitions is None)
         await self._claim(suspect=True)
         self._wanted.set()
 

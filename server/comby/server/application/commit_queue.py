@@ -14,6 +14,7 @@ from comby.server.application.event_bus import EventBus
 from comby.server.application.limits import Limits
 from comby.server.domain.identity import Position
 from comby.server.ports.broker import Announcement
+from comby.server.ports.command_store import NewCommand
 from comby.server.ports.errors import StoreUnavailable
 from comby.server.ports.event_store import (
     AcceptCommand,
@@ -170,9 +171,14 @@ class CommitQueue:
         while self._waiting and len(batch) < self._limits.commit_batch and size < self._limits.commit_batch_bytes:
             item = self._waiting.popleft()
             batch.append(item)
-            if type(item[0]) is FinishCommand:
-                for event in item[0].events:
+            write = item[0]
+            if type(write) is FinishCommand:
+                for event in write.events:
                     size += len(event.record)
+            if type(write) is FinishCommand or type(write) is AcceptCommand:
+                command = write.command
+                if type(command) is NewCommand:
+                    size += len(command.command)
         return batch
 
     async def _commit(self, writes: list[Write]) -> Sequence[Verdict | StoreUnavailable]:

@@ -92,6 +92,10 @@ class Relay:
         self._saved = Position(0)
         self._saved_at = 0.0
         self._failure: ConsumerFailure | None = None
+        self._told: tuple[type[BaseException], str] | None = None
+        """What was last told of it: another cause is told anew."""
+        self._lost = 0
+        """Events that the stream has lost, as last found: they are counted once something is published again."""
         self._backoff = Backoff(FIRST_BACKOFF, LONGEST_BACKOFF)
         self._task: asyncio.Task[None] | None = None
 
@@ -119,7 +123,7 @@ class Relay:
             with suppress(StoreUnavailable):
                 await self._save()
         self._standing = None
-        self._failure = None
+        self._failure = self._told = None
 
     async def view(self) -> ConsumerView:
         """Describe the relay; where another instance runs it, by its checkpoint."""
@@ -178,11 +182,9 @@ class Relay:
         oldest = await self._oldest() if self._options.history else self._saved
         resumed = await self._resume.find(self._standing, self._saved, oldest)
         self.counts.foreign += resumed.foreign
-        self.counts.lost += resumed.lost
+        self._lost = resumed.lost
         if resumed.foreign:
             _log.warning("messages in the stream are none of the log's", count=resumed.foreign, subject="events")
-        if resumed.lost:
-            _log.warning("the stream has lost events; they are published again", count=resumed.lost)
         self._standing = resumed.standing
         self._position = resumed.standing.position
 
@@ -195,6 +197,10 @@ class Relay:
             events = [outgoing(event) for event in page.events]
             place = await self._publisher.publish(events, after=standing.place)
             self.counts.published += len(events)
+            if self._lost:
+                _log.warning("the stream has lost events; they are published again", count=self._lost)
+                self.counts.lost += self._lost
+                self._lost = 0
             self._standing = Standing(position=events[-1].position, place=place)
             self._position = events[-1].position
         now = asyncio.get_running_loop().time()
@@ -233,14 +239,15 @@ class Relay:
     def _recovered(self) -> None:
         self._backoff.reset()
         if self._failure is not None:
-            self._failure = None
+            self._failure = self._told = None
             _log.info("relay goes on", position=self._position)
 
     def _note(self, error: BaseException, reason: str) -> None:
-        """Remember the failure; it is told when it begins."""
+        """Remember the failure; it is told when it begins, and when it has another cause."""
         attempts = self._failure.attempts + 1 if self._failure else 1
         since = self._failure.since if self._failure else now_micros()
-        if self._failure is not None:
+        told, self._told = self._told, (type(error), reason)
+        if self._failure is not None and told == self._told:
             incident = self._failure.incident
         elif isinstance(error, BrokerUnavailable):
             incident = incidents.report("relay waits for the broker", error, reason=reason, position=self._position)

@@ -126,6 +126,7 @@ class SharedOwnership(Ownership):
 
     async def run(self) -> None:
         """Beat until cancelled."""
+        away = False
         while True:
             self._woken.clear()
             try:
@@ -136,8 +137,11 @@ class SharedOwnership(Ownership):
             try:
                 async with asyncio.timeout(self._limits.lease):
                     await self._round()
+                away = False
             except (StoreUnavailable, TimeoutError):
-                _log.warning("no heartbeat: the store is away")
+                if not away:
+                    _log.warning("no heartbeat: the store is away")
+                away = True
             except Exception as error:
                 incidents.report("ownership failed", error)
 

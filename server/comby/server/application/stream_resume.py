@@ -12,7 +12,7 @@ from comby.server.domain.identity import Position
 from comby.server.ports.event_publisher import EventPublisher, StreamEnd, StreamMessage, StreamPlace
 from comby.server.ports.event_store import EventFilter, EventStore
 
-LOOK_BACK = 256
+LOOK_BACK = (256, 2_048, 16_384)
 """Messages that are looked at from the end backwards, where the last one does not tell where to go on."""
 _EVERYTHING = EventFilter()
 
@@ -53,12 +53,12 @@ class StreamResume:
             return self._at(oldest, end, lost=max(reached - oldest, 0))
         if known is not None and end.sequence > known.place.sequence:
             later = end.sequence - known.place.sequence
-            end = await self._publisher.end(limit=min(later + 1, LOOK_BACK))
+            end = await self._publisher.end(limit=min(later + 1, LOOK_BACK[0]))
         if known is not None and (resumed := await self._from(known, end)) is not None:
             return resumed
         if await self._is_whole(end.newest[:1], reached):
             return self._at(end.newest[0].position, end, genuine=True)
-        return await self._backwards(await self._publisher.end(limit=LOOK_BACK), reached)
+        return await self._backwards(reached)
 
     async def _from(self, known: Standing, end: StreamEnd) -> Resumed | None:
         """Go through what came after the known end; None where the stream is not the one that was left.
@@ -82,14 +82,14 @@ class StreamResume:
         place = StreamPlace(sequence=end.sequence, event_id=event_id if last_is_genuine else "")
         return Resumed(standing=Standing(position=position, place=place), foreign=foreign)
 
-    async def _backwards(self, end: StreamEnd, reached: Position) -> Resumed:
-        """Look for the furthest event among the last messages; without any, how far the stream once was is all that there is to go by."""
-        best: StreamMessage | None = None
-        for message in end.newest:
-            if (best is None or message.position > best.position) and await self._is_genuine(message):
-                best = message
-                if best.position >= reached:
-                    break
+    async def _backwards(self, reached: Position) -> Resumed:
+        """Look for the furthest event among the last messages, and further back where none of them is one; without any, how far the stream once
+        was is all that there is to go by."""
+        for limit in LOOK_BACK:
+            end = await self._publisher.end(limit=limit)
+            best = await self._furthest(end, reached)
+            if best is not None or len(end.newest) < limit:
+                break
         if best is None:
             return self._at(reached, end, foreign=len(end.newest))
         return self._at(
@@ -99,6 +99,15 @@ class StreamResume:
             foreign=sum(message.sequence > best.sequence for message in end.newest),
             lost=max(reached - best.position, 0),
         )
+
+    async def _furthest(self, end: StreamEnd, reached: Position) -> StreamMessage | None:
+        best: StreamMessage | None = None
+        for message in end.newest:
+            if (best is None or message.position > best.position) and await self._is_genuine(message):
+                best = message
+                if best.position >= reached:
+                    break
+        return best
 
     def _at(
         self, position: Position, end: StreamEnd, *, genuine: bool = False, foreign: int = 0, lost: int = 0

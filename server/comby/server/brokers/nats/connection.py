@@ -92,10 +92,13 @@ class Connection:
                         await self._ready(client)
                 self._client = client
                 self._changed.set()
-                if backoff.tries < FLAPPING:
+                flapping = backoff.tries >= FLAPPING
+                if not flapping:
                     _log.info("broker connected", connection=self._name, server=server)
                 await asyncio.wait((client.lost,), timeout=STEADY_SECONDS)
                 if not client.lost.done():
+                    if flapping:  # the end of an outage
+                        _log.info("broker connected", connection=self._name, server=server)
                     backoff.reset()
                     self._told = 0.0
                     await asyncio.wait((client.lost,))

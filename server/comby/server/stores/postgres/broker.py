@@ -41,6 +41,8 @@ class PostgresBroker(Broker):
         self._ear: Connection | None = None
         self._heard: Announcement | None = None
         self._something = asyncio.Event()
+        self._asking = asyncio.Lock()
+        """One question at a time on the one connection."""
 
     async def announce(self, announcement: Announcement) -> None:
         """Tell of holdings that were given back. Commits are told by the append, in their own transaction."""
@@ -48,7 +50,8 @@ class PostgresBroker(Broker):
             return
         payload = write_announcement(self._sender, announcement)
         try:
-            await self._ear.fetchval(statement("notify"), CHANNEL, payload, timeout=ANSWER_SECONDS)
+            async with self._asking:
+                await self._ear.fetchval(statement("notify"), CHANNEL, payload, timeout=ANSWER_SECONDS)
         except DRIVER_ERRORS as error:
             log.info("an announcement was lost: %s", type(error).__name__)
 
@@ -95,7 +98,8 @@ class PostgresBroker(Broker):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._something.wait()
             except TimeoutError:
-                await connection.fetchval(statement("look"), timeout=ANSWER_SECONDS)
+                async with self._asking:
+                    await connection.fetchval(statement("look"), timeout=ANSWER_SECONDS)
         return not connection.is_closed()
 
     def _hear(self, connection: Any, process: int, channel: str, payload: object) -> None:

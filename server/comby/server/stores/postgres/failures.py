@@ -2,12 +2,19 @@
 
 import logging
 import ssl
+import time
 
 import asyncpg
 
-from comby.server.ports.errors import StoreIncompatible, StoreUnavailable
+from comby.server.ports.errors import StoreError, StoreIncompatible, StoreUnavailable
 
 log = logging.getLogger("comby.store")
+
+TELL_SECONDS = 10.0
+"""Between two equal lines of the log."""
+MOST_TOLD = 100
+"""Lines that are remembered."""
+_told: dict[str, float] = {}
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Everything that asyncpg raises because of the database or the way to it; a time-out is an OSError."""
@@ -38,10 +45,23 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     if isinstance(error, StoreUnavailable):
         return error
     code = getattr(error, "sqlstate", None)
-    log.error("the database failed: %s, SQLSTATE %s", type(error).__name__, code)
+    if isinstance(error, StoreError):
+        _tell(str(error))  # our own words
+    else:
+        _tell(f"the database failed: {type(error).__name__}, SQLSTATE {code}")
     if code == OTHER_INCARNATION:
         return StoreUnavailable("the log was restored or promoted since it was opened: start this instance again")
     return StoreUnavailable("the database can not be used now; the log of this server tells the kind of failure")
+
+
+def _tell(line: str) -> None:
+    """Log a line, but not again and again while the database is away: everybody who asks for it comes here."""
+    now = time.monotonic()
+    if now - _told.get(line, float("-inf")) >= TELL_SECONDS:
+        _told[line] = now
+        log.error(line)
+    if len(_told) > MOST_TOLD:
+        _told.clear()
 
 
 def refused(error: BaseException) -> StoreUnavailable | StoreIncompatible:

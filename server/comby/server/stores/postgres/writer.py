@@ -18,7 +18,7 @@ from comby.server.stores.postgres.connector import Connector
 from comby.server.stores.postgres.failures import DRIVER_ERRORS, lost, refuse_unstorable, unavailable
 from comby.server.stores.postgres.identity import recognise
 from comby.server.stores.postgres.literals import Argument
-from comby.server.stores.postgres.new_commands import new_commands
+from comby.server.stores.postgres.new_commands import NewCommands, new_commands
 from comby.server.stores.postgres.requirements import check_server
 from comby.server.stores.postgres.statements import Statements
 from comby.server.stores.postgres.verdicts import Answer
@@ -114,10 +114,17 @@ class Writer:
             head, recorded_at = record
             if head is not None:
                 return batch_of_new.verdicts(Position(head), recorded_at)
-            pending.new = None  # something stands against one of them: nothing was written, and the number is free
+            pending.tried, pending.new = (
+                batch_of_new,
+                None,
+            )  # something stands against one of them: nothing was written, and the number is free
         batch, arguments = pending.any()
         record = await connection.fetchrow(self._sql["append"], *pending.numbered, *arguments)
         assert record is not None
+        if (
+            pending.tried is not None and not record["verdicts"]
+        ):  # it was written as new commands, by a statement that came late
+            return pending.tried.verdicts(Position(record["head"]), record["recorded"])
         self._noted |= batch.rows.stamps
         answer = Answer(batch, record)
         return answer.verdicts(await self._stored(connection, answer.shown) if answer.shown else {})
@@ -155,6 +162,7 @@ class _Pending:
         self.numbered: tuple[str, int, str, str | None]
         """The writer, the number, the incarnation and the sender."""
         self.new = new_commands(writes, noted)
+        self.tried: NewCommands | None = None
         self._noted = noted
         self._any = self._as_any() if self.new is None else None
 
