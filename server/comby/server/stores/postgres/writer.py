@@ -114,16 +114,13 @@ class Writer:
             head, recorded_at = record
             if head is not None:
                 return batch_of_new.verdicts(Position(head), recorded_at)
-            pending.tried, pending.new = (
-                batch_of_new,
-                None,
-            )  # something stands against one of them: nothing was written, and the number is free
+            # Something stands against one of them: nothing was written, and the number is free.
+            pending.tried, pending.new = batch_of_new, None
         batch, arguments = pending.any()
         record = await connection.fetchrow(self._sql["append"], *pending.numbered, *arguments)
         assert record is not None
-        if (
-            pending.tried is not None and not record["verdicts"]
-        ):  # it was written as new commands, by a statement that came late
+        if pending.tried is not None and not record["verdicts"]:
+            # It was written as new commands, by a statement that came late.
             return pending.tried.verdicts(Position(record["head"]), record["recorded"])
         self._noted |= batch.rows.stamps
         answer = Answer(batch, record)
