@@ -1,12 +1,15 @@
 """The limits: grpc.aio servers that do nothing but answer, with the same options as comby's.
 
 `receipt` answers every unary call with a ready receipt. `edge` is comby's own edge, which answers a ready receipt in place of a command's.
+`forgetful` is all of comby but its store, which takes no time and keeps nothing: what is left is the best that any store could give.
 `batches N` streams ready batches of 100 events until N were sent.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +22,8 @@ from comby.facade.v1 import command_pb2, event_pb2
 from comby.server import Facade
 from comby.server.application.limits import Limits
 from comby.server.application.requests import CommandRequest, Receipt, Stage
-from comby.server.domain.identity import Version
+from comby.server.domain.identity import Position, Version
+from comby.server.ports.event_store import Committed, EventStore, FinishCommand, Verdict, Write
 from comby.server.rpc.grpc_server import build_server, server_options
 from comby.server.rpc.health import Health
 from comby.server.rpc.services import build_table, services_of
@@ -117,23 +121,44 @@ class StorelessFacade(Facade):
         return future
 
 
-async def edge() -> None:
-    """Serve comby's edge until the process is ended."""
-    async with open_sqlite("sqlite://:memory:") as store:
-        facade = StorelessFacade("bench", store)
-        app(facade)
-        async with facade:
-            table = build_table(facade, Health(services_of(facade)), "0")
-            server, port = build_server(table, facade.limits, listen="127.0.0.1:0", tls=None)
-            await server.start()
-            print(f"bare edge on 127.0.0.1:{port}", flush=True)
-            await server.wait_for_termination()
+class ForgetfulEvents:
+    """Says of each command that it is committed, and keeps nothing of it."""
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+        self._last = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    async def commit(self, writes: Sequence[Write]) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for write in writes:
+            assert isinstance(write, FinishCommand)
+            self._last += len(write.events)
+            verdicts.append(Committed(Position(self._last), time.time_ns() // 1000))
+        return verdicts
+
+
+async def serve(kind: str, facade: Facade) -> None:
+    """Serve a facade until the process is ended."""
+    app(facade)
+    async with facade:
+        table = build_table(facade, Health(services_of(facade)), "0")
+        server, port = build_server(table, facade.limits, listen="127.0.0.1:0", tls=None)
+        await server.start()
+        print(f"bare {kind} on 127.0.0.1:{port}", flush=True)
+        await server.wait_for_termination()
 
 
 async def main(kind: str, *arguments: str) -> None:
     """Serve until the process is ended."""
-    if kind == "edge":
-        await edge()
+    if kind in ("edge", "forgetful"):
+        async with open_sqlite("sqlite://:memory:") as store:
+            if kind == "edge":
+                await serve(kind, StorelessFacade("bench", store))
+            else:
+                await serve(kind, Facade("bench", replace(store, events=ForgetfulEvents(store.events))))
         return
     handler = Receipts() if kind == "receipt" else Batches(int(arguments[0]))
     server = aio.server(handlers=[handler], options=server_options(Limits()))
