@@ -128,6 +128,8 @@ class ForgetfulEvents:
         self._events = events
         self._last = 0
 
+    lingers = 6  # as the store does that has more unary commands by it
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._events, name)
 
