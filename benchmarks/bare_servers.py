@@ -124,11 +124,11 @@ class StorelessFacade(Facade):
 class ForgetfulEvents:
     """Says of each command that it is committed, and keeps nothing of it."""
 
+    lingers = 6  # as the store does that has more unary commands by it
+
     def __init__(self, events: EventStore) -> None:
         self._events = events
         self._last = 0
-
-    lingers = 6  # as the store does that has more unary commands by it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._events, name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from comby.facade.v1 import context_pb2, event_pb2
@@ -20,9 +20,9 @@ from comby.server.ports.store import Store
 from comby.server.stores.sqlite import open_sqlite
 from tests.brokers.outgoing import held
 from tests.contract.making import append, order
+from tests.waiting import SOON
 
 APP = "shop"
-SOON = 30.0
 
 
 class Log:
@@ -78,16 +78,6 @@ async def relaying(opened: Log, nats: NatsOptions, options: RelayOptions | None 
             yield relay
         finally:
             await relay.stop()
-
-
-async def until(what: str, true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    try:
-        async with asyncio.timeout(SOON):
-            while not true():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"it never was so: {what}") from None
 
 
 async def caught_up(relay: Relay) -> None:

@@ -19,7 +19,8 @@ from comby.server.ports.checkpoint_store import AdvanceConsumer, Advanced
 from comby.server.ports.event_store import EventFilter
 from tests.brokers.nats_server import NatsServer, Way
 from tests.brokers.outgoing import STREAM, Held, held
-from tests.brokers.relaying import APP, Log, assert_whole, caught_up, log, relaying, until
+from tests.brokers.relaying import APP, Log, assert_whole, caught_up, log, relaying
+from tests.waiting import until
 
 HISTORY = RelayOptions()
 CHECKPOINT = RelayOptions(history=False)
@@ -193,9 +194,7 @@ async def test_a_flood_of_forged_messages_is_no_place_to_go_on(
         await opened.write(10)
         async with relaying(opened, nats_options) as relay:
             await caught_up(relay)
-        async with await nats.connect(nats_server.url) as stranger:
-            for number in range(LOOK_BACK[0] + 20):
-                await _forge(stranger, Held(0, "shop.events.a.B.C", {"Comby-Position": str(10 + number)}, b""))
+        await _flood(nats_server, 10)
         await opened.write(10)
         async with relaying(opened, nats_options) as relay:
             await caught_up(relay)
@@ -212,9 +211,7 @@ async def test_a_flood_behind_what_was_published_and_not_saved(
         async with relaying(opened, nats_options) as relay:
             await caught_up(relay)
         await _set_checkpoint(opened, 5)  # as after a crash
-        async with await nats.connect(nats_server.url) as stranger:
-            for number in range(LOOK_BACK[0] + 20):
-                await _forge(stranger, Held(0, "shop.events.a.B.C", {"Comby-Position": str(90 + number)}, b""))
+        await _flood(nats_server, 90)
         await opened.write(5)
         async with relaying(opened, nats_options) as relay:
             await caught_up(relay)
@@ -323,6 +320,13 @@ def _forgeries(published: list[Held]) -> list[Held]:
         Held(0, subject, {"Comby-Position": "-1", "Nats-Msg-Id": "f-3"}, last.data),
         Held(0, subject, {"Comby-Position": str(earlier.position), "Nats-Msg-Id": "f-4"}, earlier.data),
     ]
+
+
+async def _flood(server: NatsServer, first: int) -> None:
+    """Forge more messages than are looked at at first, which tell of positions from one on."""
+    async with await nats.connect(server.url) as stranger:
+        for position in range(first, first + LOOK_BACK[0] + 20):
+            await _forge(stranger, Held(0, "shop.events.a.B.C", {"Comby-Position": str(position)}, b""))
 
 
 async def _forge(stranger: Client, forged: Held) -> None:

@@ -16,6 +16,7 @@ from comby.server.settings import Settings
 from tests.contract.facade.driver import Driver
 from tests.contract.facade.over_grpc import OverGrpc
 from tests.domains.bank.app import bank
+from tests.domains.bank.handlers import Totals
 from tests.domains.controls import Controls
 from tests.postgres_databases import databases
 
@@ -51,10 +52,12 @@ def join(url: str, controls: Controls) -> Join:
     """Serve one more instance, with settings, and with another projection as `totals`."""
 
     @asynccontextmanager
-    async def joining(**settings: Any) -> AsyncIterator[Served]:
-        totals = settings.pop("totals", None)
-        given = {"limits": LIMITS, **settings}
-        chosen = Settings(app="bank:app", listen="127.0.0.1:0", store=url, shutdown_grace=1.0, **given)
+    async def joining(
+        *, limits: Limits = LIMITS, totals: Totals | None = None, **settings: Any
+    ) -> AsyncIterator[Served]:
+        chosen = Settings(
+            app="bank:app", listen="127.0.0.1:0", store=url, limits=limits, shutdown_grace=1.0, **settings
+        )
         async with (
             running(bank(controls, totals=totals), chosen) as server,
             grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel,

@@ -1,57 +1,28 @@
 """Instances that come, go and read only; who owns what; and the order of commands that different instances accept."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
-from comby.facade.v1.cluster_pb2 import DescribeClusterRequest, DescribeClusterResponse
-from comby.facade.v1.facade_service_pb2_grpc import FacadeServiceStub
-from comby.server.application.admission import PARTITIONS, partition_of
-from comby.server.application.event_codec import encode_context
+from comby.server.application.admission import PARTITIONS
 from comby.server.application.requests import Stage
-from comby.server.application.same_command import fingerprint
 from comby.server.bootstrap import open_store
-from comby.server.domain.context import RequestContext
-from comby.server.domain.identity import AggregateKey, CommandKey
-from comby.server.ports.command_store import NewCommand
 from comby.server.ports.event_store import AcceptCommand, CommandAccepted
-from tests.contract.facade.bank_calls import account, executed, new_id, opened, sent
+from tests.contract.facade.bank_calls import account, executed, opened, sent
 from tests.contract.facade.driver import Sent
 from tests.domains.bank.v1.bank_pb2 import Deposit, DepositAtGate
 from tests.domains.controls import Controls
-from tests.integration.instances.conftest import LIMITS, Join, Served
-
-SETTLING_SECONDS = 15.0
-
-
-async def described(served: Served) -> DescribeClusterResponse:
-    """Ask an instance for the cluster."""
-    answer: DescribeClusterResponse = await FacadeServiceStub(served.channel).DescribeCluster(DescribeClusterRequest())
-    return answer
-
-
-def owned(cluster: DescribeClusterResponse) -> Counter[str]:
-    """Count the partitions of each owner."""
-    return Counter(one.owner for one in cluster.holdings if one.WhichOneof("holding") == "partition")
-
-
-async def until(served: Served, settled: Callable[[DescribeClusterResponse], bool]) -> DescribeClusterResponse:
-    """Ask until the cluster is as it should be."""
-    async with asyncio.timeout(SETTLING_SECONDS):
-        while not settled(cluster := await described(served)):
-            await asyncio.sleep(0.02)
-    return cluster
+from tests.integration.instances.cluster import deposit, described, owned, until_cluster
+from tests.integration.instances.conftest import LIMITS, Join
 
 
 async def test_partitions_are_shared_and_handed_over_without_a_wait(join: Join) -> None:
     async with join() as first:
-        alone = await until(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
+        alone = await until_cluster(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
         assert 1 == len(alone.instances)
         duties = {one.duty: one.owner for one in alone.holdings if one.WhichOneof("holding") == "duty"}
         assert {"projection:totals": alone.instance_id} == duties
         async with join() as second:
-            shared = await until(
+            shared = await until_cluster(
                 first, lambda cluster: "" not in owned(cluster) and sorted(owned(cluster).values()) == [64, 64]
             )
             assert {one.instance_id for one in shared.instances} == set(owned(shared))
@@ -60,7 +31,7 @@ async def test_partitions_are_shared_and_handed_over_without_a_wait(join: Join) 
             await executed(first.driver, Deposit(account_id=account_id, amount=3))
             assert 3 == (await account(second.driver, account_id)).balance
             seen = {one.partition: one.epoch for one in shared.holdings if one.WhichOneof("holding") == "partition"}
-        again = await until(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
+        again = await until_cluster(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
         assert [again.instance_id] == [one.instance_id for one in again.instances]
         after = {one.partition: one.epoch for one in again.holdings if one.WhichOneof("holding") == "partition"}
         assert all(after[number] >= epoch for number, epoch in seen.items())
@@ -139,20 +110,3 @@ async def test_very_many_behind_a_command_that_nobody_can_read_hold_up_no_other_
         await elsewhere.events.commit([AcceptCommand(command=vanished), *behind, after])
         assert Stage.EXECUTED == (await owner.driver.wait(after.command.key.request_id, Stage.EXECUTED)).stage
         assert 3 == (await executed(owner.driver, Deposit(account_id=other_id, amount=1))).version
-
-
-def deposit(account_id: str, *, seq: int) -> NewCommand:
-    """Return a deposit as another instance stores it."""
-    payload = Deposit(account_id=account_id, amount=1, seq=seq).SerializeToString()
-    aggregate = AggregateKey("default", "Bank", account_id)
-    return NewCommand(
-        key=CommandKey("default", new_id()),
-        aggregate=aggregate,
-        partition=partition_of(aggregate),
-        fingerprint=fingerprint("Bank.Deposit", payload, "", None, None),
-        type="Bank.Deposit",
-        command=payload,
-        context=encode_context(RequestContext()),
-        expected_version=None,
-        not_before=None,
-    )

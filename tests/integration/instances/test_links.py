@@ -16,9 +16,8 @@ from comby.server.rpc.peers import Link
 from tests.contract.facade.bank_calls import account, executed, new_id, opened, sent
 from tests.domains.bank.v1.bank_pb2 import Deposit, DepositAtGate
 from tests.domains.controls import Controls
+from tests.integration.instances.cluster import described, opened_where, owned, until_cluster, until_known
 from tests.integration.instances.conftest import LIMITS, Join
-from tests.integration.instances.test_instances import described, owned, until
-from tests.integration.instances.test_order import opened_where, place, until_true
 from tests.unit.application.bank_commands import dispatch
 
 FORWARD = "/comby.cluster.v1.InstanceService/ForwardCommands"
@@ -39,7 +38,7 @@ async def test_instances_show_each_other_certificates(join: Join, tmp_path: Path
     """Seen failing: a server for other instances that demands no certificate."""
     files = certificates(tmp_path)
     async with join(**files) as owner, join(read_only=True, **files) as reader:
-        await until(owner, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
+        await until_cluster(owner, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
         account_id = await opened(reader.driver)
         await executed(reader.driver, Deposit(account_id=account_id, amount=4))
         assert 4 == (await account(reader.driver, account_id)).balance
@@ -69,12 +68,11 @@ async def test_what_is_forwarded_takes_no_room_from_what_is_executed_here(join: 
     few = replace(LIMITS, claimed_commands=10, accept_after=5.0)
     async with join(limits=few) as here, join(limits=few) as there:
         for one in (here, there):
-            await until(one, lambda cluster: sorted(owned(cluster).values()) == [PARTITIONS // 2] * 2)
+            await until_cluster(one, lambda cluster: sorted(owned(cluster).values()) == [PARTITIONS // 2] * 2)
         owns = here.facade._running.ownership.owns
         mine = await opened_where(here.driver, owns)
         theirs = [await opened_where(there.driver, lambda partition: not owns(partition)) for _ in range(12)]
-        address_of = here.facade._running.ownership.address_of
-        await until_true(lambda: all(address_of(place(one)) for one in theirs))
+        await until_known(here, *theirs)
         slow = [
             dispatch(here.facade, DepositAtGate(account_id=one, gate="slow", amount=1), Stage.EXECUTED)
             for one in theirs

@@ -6,32 +6,18 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
-from comby.server.application.admission import PARTITIONS, partition_of
+from comby.server.application.admission import PARTITIONS
 from comby.server.application.requests import Receipt, Stage
 from comby.server.bootstrap import open_store
-from comby.server.domain.identity import AggregateKey
 from comby.server.ports.event_store import AcceptCommand, CommandAccepted
 from tests.contract.facade.bank_calls import account, new_id, opened, sent
 from tests.contract.facade.driver import Driver, Sent
 from tests.domains.bank.v1.bank_pb2 import Account, Deposit, DepositAtGate
 from tests.domains.controls import Controls
+from tests.integration.instances.cluster import deposit, opened_where, owned, place, until_cluster, until_known
 from tests.integration.instances.conftest import LIMITS, Join, Served
-from tests.integration.instances.test_instances import deposit, owned, until
 from tests.unit.application.bank_commands import dispatch
-
-PATIENCE = 30.0
-
-
-def place(account_id: str) -> int:
-    """Return the partition of an account."""
-    return partition_of(AggregateKey("default", "Bank", account_id))
-
-
-async def opened_where(driver: Driver, fits: Callable[[int], bool]) -> str:
-    """Open accounts until one is in a partition that fits."""
-    while not fits(place(account_id := await opened(driver))):
-        pass
-    return account_id
+from tests.waiting import SOON, until
 
 
 def given_away(partition: int) -> bool:
@@ -41,16 +27,10 @@ def given_away(partition: int) -> bool:
 
 async def settled(driver: Driver, account_id: str, balance: int) -> Account:
     """Wait until so many deposits of 1 are done."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SOON):
         while (state := await account(driver, account_id)).balance < balance:
             await asyncio.sleep(0.02)
     return state
-
-
-async def until_true(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():
-            await asyncio.sleep(0.002)
 
 
 async def test_a_command_that_is_stored_while_it_runs(join: Join, url: str, controls: Controls) -> None:
@@ -69,14 +49,14 @@ async def test_a_command_that_is_stored_while_it_runs(join: Join, url: str, cont
 async def test_commands_behind_one_that_runs_while_its_partition_is_given_back(join: Join, controls: Controls) -> None:
     """Seen failing: those behind it were stored, and it came after them."""
     async with join() as first:
-        await until(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
+        await until_cluster(first, lambda cluster: owned(cluster)[cluster.instance_id] == PARTITIONS)
         account_id = await opened_where(first.driver, given_away)
         slow = DepositAtGate(account_id=account_id, gate="slow", amount=1, seq=1)
         one = asyncio.create_task(first.driver.dispatch(sent(slow)))
         await controls.gate("slow").reached()
         two = dispatch(first.facade, Deposit(account_id=account_id, amount=1, seq=2), Stage.EXECUTED)
         async with join() as second:
-            await until_true(lambda: not first.facade._running.ownership.owns(place(account_id)))
+            await until("it is given back", lambda: not first.facade._running.ownership.owns(place(account_id)))
             controls.gate("slow").open()
             await asyncio.gather(one, two)
             state = await settled(second.driver, account_id, 2)
@@ -100,18 +80,18 @@ class SlowCommits:
 async def test_the_owner_changes_while_a_command_is_being_stored(join: Join, controls: Controls) -> None:
     """Seen failing: the next one was forwarded to the new owner, past it."""
     async with join() as first, join(read_only=True) as reader:
-        await until(reader, lambda cluster: PARTITIONS in owned(cluster).values())
+        await until_cluster(reader, lambda cluster: PARTITIONS in owned(cluster).values())
         account_id = await opened_where(first.driver, given_away)
         queue = reader.facade._running.queue
         queue._events = SlowCommits(queue._events)  # type: ignore[assignment]
         here = reader.facade._running.ownership
-        await until_true(lambda: bool(here.address_of(place(account_id))))
+        await until_known(reader, account_id)
         before = here.address_of(place(account_id))
         slow = DepositAtGate(account_id=account_id, gate="slow", amount=1, seq=1)
         one = dispatch(reader.facade, slow, Stage.EXECUTED)
         await controls.gate("slow").reached()
         async with join() as second:
-            await until_true(lambda: here.address_of(place(account_id)) not in (before, ""))
+            await until("another owns it", lambda: here.address_of(place(account_id)) not in (before, ""))
             two = dispatch(reader.facade, Deposit(account_id=account_id, amount=1, seq=2), Stage.EXECUTED)
             await asyncio.wait((two,), timeout=0.2)
             controls.gate("slow").open()
@@ -132,7 +112,7 @@ async def pumped(reader: Served, account_id: str, meanwhile: Callable[[], Awaita
             await asyncio.sleep(0.001)
 
     pumping = asyncio.create_task(pump())
-    await until_true(lambda: any(answer.done() for answer in answers))
+    await until("one is answered", lambda: any(answer.done() for answer in answers))
     await meanwhile()
     going = False
     await pumping
@@ -144,9 +124,9 @@ async def test_the_owner_leaves_while_commands_are_forwarded_to_it(join: Join) -
     async with join() as stays, join(read_only=True) as reader, AsyncExitStack() as leaving:
         for _ in range(3):
             leaves = await leaving.enter_async_context(join())
-            await until(reader, lambda cluster: sorted(owned(cluster).values()) == [PARTITIONS // 2] * 2)
+            await until_cluster(reader, lambda cluster: sorted(owned(cluster).values()) == [PARTITIONS // 2] * 2)
             account_id = await opened_where(leaves.driver, leaves.facade._running.ownership.owns)
-            await until_true(lambda: bool(reader.facade._running.ownership.address_of(place(account_id))))  # noqa: B023
+            await until_known(reader, account_id)
             receipts = await pumped(reader, account_id, leaving.aclose)
             state = await settled(stays.driver, account_id, len(receipts))
             assert (len(receipts), 0) == (state.last_seq, state.disorder)

@@ -10,8 +10,8 @@ from comby.server.domain.identity import DEFAULT_TENANT, AggregateKey
 from tests.contract.facade.bank_calls import account
 from tests.domains.bank.v1.bank_pb2 import OpenAccount
 from tests.domains.bank.v1.bank_pb2_grpc import BankServiceStub
+from tests.integration.instances.cluster import described, owned, until_cluster
 from tests.integration.instances.conftest import Join, Served
-from tests.integration.instances.test_instances import described, owned, until
 
 ACCOUNTS = 60
 
@@ -43,7 +43,7 @@ def partition(aggregate_id: str) -> int:
 async def test_an_aggregate_is_created_where_its_command_arrives(join: Join) -> None:
     """Seen failing: ids as they are drawn, half of which belong to the other instance."""
     async with join() as first, join() as second:
-        await until(first, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
+        await until_cluster(first, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
         for served, other in ((first, second), (second, first)):
             own = await partitions(served)
             made = [await create(served) for _ in range(ACCOUNTS)]
@@ -57,7 +57,7 @@ async def test_an_aggregate_is_created_where_its_command_arrives(join: Join) -> 
 async def test_a_request_id_that_the_caller_gave_is_kept(join: Join) -> None:
     """Its aggregate may be another instance's; and an honest retry, anywhere, meets itself."""
     async with join() as first, join() as second:
-        await until(first, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
+        await until_cluster(first, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
         own = await partitions(first)
         found: set[bool] = set()
         while found != {True, False}:
@@ -71,7 +71,7 @@ async def test_a_request_id_that_the_caller_gave_is_kept(join: Join) -> None:
 
 async def test_the_id_that_is_told_is_that_of_the_command_also_where_it_is_refused(join: Join) -> None:
     async with join(), join() as second:
-        await until(second, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
+        await until_cluster(second, lambda cluster: sorted(owned(cluster).values()) == [64, 64])
         for _ in range(6):
             try:
                 await BankServiceStub(second.channel).OpenAccount(

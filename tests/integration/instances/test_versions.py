@@ -14,11 +14,9 @@ from tests.contract.facade.bank_calls import executed, opened, sent
 from tests.domains.bank.handlers import Totals
 from tests.domains.bank.v1.bank_pb2 import AccountOpened, Deposit, Total
 from tests.domains.controls import Controls
+from tests.integration.instances.cluster import owned, until_cluster, until_known
 from tests.integration.instances.conftest import Join
-from tests.integration.instances.test_instances import owned, until
-from tests.integration.instances.test_order import place, until_true
-
-PATIENCE = 30.0
+from tests.waiting import SOON
 
 
 class Second(Totals):
@@ -35,9 +33,9 @@ async def test_a_command_that_its_owner_does_not_know_waits(join: Join) -> None:
     """Seen failing: the owner's refusal was the caller's answer."""
     async with join(read_only=True) as new:
         async with join() as old:
-            await until(new, lambda cluster: PARTITIONS in owned(cluster).values())
+            await until_cluster(new, lambda cluster: PARTITIONS in owned(cluster).values())
             account_id = await opened(old.driver)
-            await until_true(lambda: bool(new.facade._running.ownership.address_of(place(account_id))))
+            await until_known(new, account_id)
             del old.facade.registry.commands[Deposit.DESCRIPTOR.full_name]  # as in a process of the version before
             waiting = sent(Deposit(account_id=account_id, amount=1), wait_timeout=1.0)
             assert Stage.ACCEPTED == (await new.driver.dispatch(waiting)).stage
@@ -65,6 +63,6 @@ async def test_an_older_version_makes_no_rows_of_a_newer_one(join: Join, url: st
                 await executed(old.driver, Deposit(account_id=account_id, amount=1))
             [begun] = [one for one in await elsewhere.checkpoints.consumers() if one.generation == 2]
             assert (False, 0) == (begun.live, begun.position)
-        async with join(totals=Second(controls)), asyncio.timeout(PATIENCE):
+        async with join(totals=Second(controls)), asyncio.timeout(SOON):
             while await of_live(elsewhere, account_id) != (2, "ADA"):
                 await asyncio.sleep(0.02)

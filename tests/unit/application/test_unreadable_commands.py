@@ -3,15 +3,12 @@
 from dataclasses import replace
 
 from comby.server import Facade
-from comby.server.application.event_codec import encode_context
 from comby.server.application.limits import Limits
 from comby.server.application.requests import Stage
-from comby.server.application.same_command import fingerprint
 from comby.server.bootstrap import open_store
-from comby.server.domain.identity import AggregateKey, CommandKey
 from comby.server.ports.command_store import NewCommand
 from comby.server.ports.event_store import AcceptCommand
-from tests.contract.facade.bank_calls import new_id
+from tests.contract.facade.bank_calls import new_id, stored
 from tests.domains.bank.app import bank
 from tests.domains.bank.v1.bank_pb2 import OpenAccount
 from tests.domains.controls import Controls
@@ -20,18 +17,7 @@ from tests.unit.application.bank_commands import CONTEXT
 
 def opening() -> NewCommand:
     """Return a command as it was stored before."""
-    payload = OpenAccount(owner="ada").SerializeToString()
-    return NewCommand(
-        key=CommandKey("default", new_id()),
-        aggregate=AggregateKey("default", "Bank", new_id()),
-        partition=0,
-        fingerprint=fingerprint("Bank.OpenAccount", payload, "", None, None),
-        type="Bank.OpenAccount",
-        command=payload,
-        context=encode_context(CONTEXT),
-        expected_version=None,
-        not_before=None,
-    )
+    return stored(OpenAccount(owner="ada"), new_id())
 
 
 async def test_they_take_no_room_from_the_others() -> None:

@@ -144,9 +144,9 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None or not lane.queue:
             return []
-        taken = [pending for pending in lane.queue if not pending.durable and pending.accepting is None]
+        taken = [pending for pending in lane.queue if pending.transient]
         if taken:
-            lane.queue = deque(pending for pending in lane.queue if pending.durable or pending.accepting is not None)
+            lane.queue = deque(pending for pending in lane.queue if not pending.transient)
         return taken
 
     def take_queued(self, partitions: Collection[int]) -> list[Pending]:

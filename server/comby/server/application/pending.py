@@ -101,6 +101,11 @@ class Pending:
     settled: asyncio.Event | None = None
     failed: BaseException | None = None
 
+    @property
+    def transient(self) -> bool:
+        """Tell whether it is neither stored nor being stored while it runs."""
+        return not self.durable and self.accepting is None
+
     def reached(self, receipt: Receipt) -> None:
         """Answer those who wait for this stage or an earlier one."""
         if self.waiters:

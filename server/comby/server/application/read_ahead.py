@@ -44,9 +44,8 @@ class ReadAhead:
     def _begin(self, after: Position) -> None:
         self._after = after
         self._next = asyncio.get_running_loop().create_task(self._read(after))
-        self._next.add_done_callback(
-            lambda read: read.cancelled() or read.exception()
-        )  # of one that nobody asks for any more
+        # Its failure is looked at, also where nobody asks for it any more.
+        self._next.add_done_callback(lambda read: read.cancelled() or read.exception())
 
     def close(self) -> None:
         """Let go of what was read ahead."""

@@ -39,9 +39,8 @@ class GrpcPeers(Peers[CommandRequest, Receipt]):
     async def dispatch(self, address: str, request: CommandRequest) -> Receipt:
         link = self._links.get(address)
         if link is not None and link.broken:
-            await asyncio.sleep(
-                0
-            )  # what was sent on it before is told so first, and must not be overtaken on a new one
+            # What was sent on it before is told so first, and must not be overtaken on a new one.
+            await asyncio.sleep(0)
             if self._links.get(address) is link:
                 del self._links[address]
             raise PeerUnreachable
@@ -94,7 +93,6 @@ class Link:
         self._more = asyncio.Event()
         self._answers: dict[int, asyncio.Future[Receipt]] = {}
         self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(lambda ended: self._fail())  # it may be cancelled before it begins
 
     async def send(self, request: CommandRequest) -> Receipt:
         """Send a command and return its receipt. Raises PeerUnreachable or what the other instance refuses it with."""
@@ -109,8 +107,9 @@ class Link:
         return await answer
 
     def break_off(self) -> None:
-        """Use it no more."""
+        """Use it no more; it may not even have begun."""
         self._task.cancel()
+        self._fail()
 
     async def closed(self) -> None:
         """Wait until it is closed."""

@@ -36,7 +36,7 @@ class Readers:
         except TimeoutError:
             raise StoreUnavailable("the database is too slow for what is asked of it") from None
         try:
-            while (connection := self._pop()) is not None:
+            if (connection := self._pop()) is not None:
                 try:
                     return await self._use(connection, work)
                 except DRIVER_ERRORS as error:
